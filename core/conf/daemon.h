@@ -1,0 +1,42 @@
+/*
+ * daemon -- how every daemon starts and stops.
+ *
+ *     PROGRAM [--config FILE] [--set KEY=VALUE] [--check] [--print-config] [--ready-fd N] [--insecure]
+ *
+ * Options are read, limits and addresses checked (off loopback needs --insecure),
+ * signals set up; then the daemon's start function runs, and after SIGTERM or
+ * SIGINT its stop function.  --ready-fd N: one line of JSON with the bound
+ * addresses, {"rpc": "...", "http": "..."}, is written to that descriptor once
+ * the daemon serves.
+ */
+#ifndef CORE_CONF_DAEMON_H
+#define CORE_CONF_DAEMON_H
+
+#include "core/base/rc.h"
+#include "core/base/world.h"
+#include "core/conf/conf.h"
+#include "core/net/net.h"
+
+struct daemon_address {
+    char rpc[NET_ADDR_TEXT];        /* the main port: RPC, or data transfer of a DataNode */
+    char http[NET_ADDR_TEXT];
+};
+
+struct daemon_spec {
+    const char *name;               /* "namenode" */
+    const char *about;              /* one line for --help */
+    unsigned who;                   /* enum conf_who */
+    /* Before any thread exists; may fork (the TaskTracker's launcher). NULL: nothing. */
+    enum rc (*prepare)(const struct conf *c, void **ret_prepared, struct why *why);
+    enum rc (*start)(const struct world *w, const struct conf *c, void *prepared, void **ret_self,
+                     struct daemon_address *ret_address, struct why *why);
+    void (*stop)(void *self);
+    /* True once the daemon has ended by itself (a failed COMMIT): the process exits with 1. NULL: never. */
+    bool (*has_failed)(void *self);
+    const char *const *bind_keys;   /* keys whose addresses are refused off loopback without --insecure; NULL-terminated */
+};
+
+/* The whole of a daemon's main: returns the exit status (0 done, 1 failed, 2 used wrongly). */
+int daemon_main(int argc, char **argv, const struct daemon_spec *spec);
+
+#endif

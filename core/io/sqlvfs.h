@@ -1,0 +1,43 @@
+/*
+ * sqlvfs -- SQLite over struct io, and databases opened the way all of ours are.
+ *
+ * The VFS reads and writes through a struct io, so the same code runs on the
+ * kernel's files and on the simulator's disk.  One process owns a database (an
+ * exclusive lock taken at the first open; RC_BUSY for a second process), so the
+ * WAL index is plain memory shared by the connections of that process.
+ */
+#ifndef CORE_IO_SQLVFS_H
+#define CORE_IO_SQLVFS_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+
+#include "core/base/rc.h"
+#include "core/base/world.h"
+
+/*
+ * A registered VFS on this world's files, clock and randomness.  Several may
+ * live in one process (one a simulated node).  Free it after its last connection.
+ */
+struct sqlvfs;
+enum rc sqlvfs_new(const struct world *w, const char *name, struct sqlvfs **ret, struct why *why) MUST_CHECK;
+void sqlvfs_free(struct sqlvfs *v);
+const char *sqlvfs_name(const struct sqlvfs *v);
+
+/*
+ * Open path: WAL, synchronous=FULL, wal_autocheckpoint=0, foreign_keys off,
+ * secure_delete off; a writer creates it if it is missing.  A reader opens
+ * query_only.  Extended result codes on.
+ */
+enum rc db_open(struct sqlvfs *v, const char *path, bool writer, sqlite3 **ret, struct why *why) MUST_CHECK;
+
+/* The code for an SQLite result, with sqlite3_errmsg in why: SQLITE_FULL is RC_NO_SPACE, IOERR RC_IO, CORRUPT RC_CORRUPT. */
+enum rc db_why(sqlite3 *db, int sql_rc, struct why *why, const char *what);
+
+/* Run statements that return nothing. */
+enum rc db_exec(sqlite3 *db, const char *sql, struct why *why) MUST_CHECK;
+
+/* Prepare a statement that is kept (SQLITE_PREPARE_PERSISTENT). */
+enum rc db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret, struct why *why) MUST_CHECK;
+
+#endif
