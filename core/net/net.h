@@ -19,7 +19,10 @@
 #include "core/base/rc.h"
 #include "core/base/world.h"
 
-/* A host as people write it (name or numeric, IPv6 without brackets) and a port. */
+/*
+ * A host as people write it (name or numeric, IPv6 without brackets) and a port;
+ * or a Unix socket: host is its absolute path and port is 0.
+ */
 struct net_addr {
     char host[256];
     uint16_t port;
@@ -66,6 +69,12 @@ struct net_ops {
     enum rc (*try_read)(struct net *n, int sock, void *p, size_t cap, size_t *ret_n, struct why *why);
     enum rc (*try_write)(struct net *n, int sock, const void *p, size_t n_bytes, size_t *ret_n, struct why *why);
     enum rc (*try_accept)(struct net *n, int listener, int *ret_sock, struct net_addr *ret_peer, struct why *why); /* *ret_sock -1: none */
+    /* Over a Unix socket: one run of bytes with up to 8 io descriptors beside it (SCM_RIGHTS).  The sender keeps
+     * its descriptors; the receiver owns what it gets.  *ret_fd_count is the number received. */
+    enum rc (*write_fds)(struct net *n, int sock, const void *p, size_t n_bytes, const int *fds, size_t fd_count,
+                         uint64_t deadline_ms, struct why *why);
+    enum rc (*read_fds)(struct net *n, int sock, void *p, size_t cap, uint64_t deadline_ms, size_t *ret_n, int *ret_fds,
+                        size_t fd_max, size_t *ret_fd_count, struct why *why);
     enum rc (*local)(struct net *n, int sock, struct net_addr *ret, struct why *why);
     enum rc (*peer)(struct net *n, int sock, struct net_addr *ret, struct why *why);
     enum rc (*host_name)(struct net *n, char *out, size_t cap, struct why *why);    /* of this machine */
