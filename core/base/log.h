@@ -34,8 +34,15 @@ void log_event(enum log_level level, const char *event, const char *fmt, ...) PR
 #define log_info(event, ...)  log_event(LOG_INFO, event, __VA_ARGS__)
 #define log_debug(event, ...) log_event(LOG_DEBUG, event, __VA_ARGS__)
 
-/* For an event that may repeat: at most once a second per call site; says how many were left out. */
-struct log_rate { uint64_t last_ms; uint64_t skipped; };
+/*
+ * For an event that may repeat: true at most once a second for each struct log_rate (zeroed at first; one thread);
+ * left_out then is the number of lines that were held back since the one before.
+ */
+struct log_rate {
+    uint64_t next_ms;
+    uint64_t skipped;
+    uint64_t left_out;
+};
 bool log_rate_ok(struct log_rate *r, uint64_t mono_ms);
 
 /* s in double quotes, control characters and quotes as \xNN; cut to cap.  Returns out. */

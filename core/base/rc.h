@@ -46,6 +46,9 @@ enum rc why_vset(struct why *why, enum rc rc, const char *fmt, va_list ap) PRINT
 /* Like why_set with the code's own text: for failures that need no detail. */
 enum rc why_rc(struct why *why, enum rc rc);
 
+/* Replace the Java class that goes on the wire (borrows a static string); returns why->rc. */
+enum rc why_class(struct why *why, const char *java);
+
 /* Put "prefix: " before the text that is there; returns why->rc. */
 enum rc why_prefix(struct why *why, const char *fmt, ...) PRINTF(2, 3);
 
