@@ -15,7 +15,7 @@
 enum crc_type { CRC_NULL = 0, CRC_CRC32 = 1, CRC_CRC32C = 2 };     /* ChecksumTypeProto's numbers */
 
 uint32_t crc32c(uint32_t crc, const void *p, size_t n);
-uint32_t crc32_ieee(uint32_t crc, const void *p, size_t n);
+uint32_t crc32_zlib(uint32_t crc, const void *p, size_t n);
 uint32_t crc_of(enum crc_type type, uint32_t crc, const void *p, size_t n);
 
 /* The checksum of two runs joined, from their checksums and the length of the second. */
