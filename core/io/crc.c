@@ -8,7 +8,8 @@
 #define CRC32_POLY  UINT32_C(0xedb88320)    /* both bit-reversed */
 #define CRC32C_POLY UINT32_C(0x82f63b78)
 
-uint32_t crc32c(uint32_t crc, const void *p, size_t n)
+uint32_t
+crc32c(uint32_t crc, const void *p, size_t n)
 {
     unsigned char *at = (unsigned char *)p;     /* ISA-L takes it without const; it only reads */
 
@@ -22,12 +23,14 @@ uint32_t crc32c(uint32_t crc, const void *p, size_t n)
     return ~crc;
 }
 
-uint32_t crc32_zlib(uint32_t crc, const void *p, size_t n)
+uint32_t
+crc32_zlib(uint32_t crc, const void *p, size_t n)
 {
     return crc32_gzip_refl(crc, p, n);
 }
 
-uint32_t crc_of(enum crc_type type, uint32_t crc, const void *p, size_t n)
+uint32_t
+crc_of(enum crc_type type, uint32_t crc, const void *p, size_t n)
 {
     switch (type) {
     case CRC_NULL:
@@ -41,7 +44,8 @@ uint32_t crc_of(enum crc_type type, uint32_t crc, const void *p, size_t n)
 }
 
 /* a(x) * b(x) mod p(x) over GF(2); bit 31 is the coefficient of x^0. */
-static uint32_t poly_multiply(uint32_t a, uint32_t b, uint32_t poly)
+static uint32_t
+poly_multiply(uint32_t a, uint32_t b, uint32_t poly)
 {
     uint32_t product = 0;
 
@@ -53,7 +57,8 @@ static uint32_t poly_multiply(uint32_t a, uint32_t b, uint32_t poly)
     return product;
 }
 
-uint32_t crc_combine(enum crc_type type, uint32_t a, uint32_t b, uint64_t b_bytes)
+uint32_t
+crc_combine(enum crc_type type, uint32_t a, uint32_t b, uint64_t b_bytes)
 {
     uint32_t poly = type == CRC_CRC32 ? CRC32_POLY : CRC32C_POLY;
     uint32_t shift = UINT32_C(1) << 31;     /* x^(8 * b_bytes), built by squaring */
@@ -69,7 +74,8 @@ uint32_t crc_combine(enum crc_type type, uint32_t a, uint32_t b, uint64_t b_byte
     return poly_multiply(a, shift, poly) ^ b;
 }
 
-void crc_chunks(enum crc_type type, const void *p, size_t n, size_t chunk, uint8_t *out)
+void
+crc_chunks(enum crc_type type, const void *p, size_t n, size_t chunk, uint8_t *out)
 {
     const uint8_t *from = p;
 
@@ -77,7 +83,8 @@ void crc_chunks(enum crc_type type, const void *p, size_t n, size_t chunk, uint8
         put_be32(out, crc_of(type, 0, from + at, n - at < chunk ? n - at : chunk));
 }
 
-bool crc_chunks_verify(enum crc_type type, const void *p, size_t n, size_t chunk, const uint8_t *sums, size_t *ret_at)
+bool
+crc_chunks_verify(enum crc_type type, const void *p, size_t n, size_t chunk, const uint8_t *sums, size_t *ret_at)
 {
     const uint8_t *from = p;
 

@@ -13,7 +13,8 @@
 
 #include "core/base/mem.h"
 
-static enum rc px_open(struct io *io, const char *path, unsigned flags, int *ret_fd, struct why *why)
+static enum rc
+px_open(struct io *io, const char *path, unsigned flags, int *ret_fd, struct why *why)
 {
     int how = O_CLOEXEC, fd;
 
@@ -32,13 +33,15 @@ static enum rc px_open(struct io *io, const char *path, unsigned flags, int *ret
     return RC_OK;
 }
 
-static void px_close(struct io *io, int fd)
+static void
+px_close(struct io *io, int fd)
 {
     (void)io;
     (void)close(fd);    /* the descriptor is gone whatever it says; what must last was synced before */
 }
 
-static enum rc px_pread(struct io *io, int fd, void *p, size_t n, uint64_t at, size_t *ret_n, struct why *why)
+static enum rc
+px_pread(struct io *io, int fd, void *p, size_t n, uint64_t at, size_t *ret_n, struct why *why)
 {
     uint8_t *to = p;
     size_t done = 0;
@@ -58,7 +61,8 @@ static enum rc px_pread(struct io *io, int fd, void *p, size_t n, uint64_t at, s
     return RC_OK;
 }
 
-static enum rc px_pwrite(struct io *io, int fd, const void *p, size_t n, uint64_t at, struct why *why)
+static enum rc
+px_pwrite(struct io *io, int fd, const void *p, size_t n, uint64_t at, struct why *why)
 {
     const uint8_t *from = p;
     size_t done = 0;
@@ -75,7 +79,8 @@ static enum rc px_pwrite(struct io *io, int fd, const void *p, size_t n, uint64_
     return RC_OK;
 }
 
-static enum rc px_truncate(struct io *io, int fd, uint64_t size, struct why *why)
+static enum rc
+px_truncate(struct io *io, int fd, uint64_t size, struct why *why)
 {
     int r;
 
@@ -86,7 +91,8 @@ static enum rc px_truncate(struct io *io, int fd, uint64_t size, struct why *why
     return r == 0 ? RC_OK : why_errno(why, errno, "truncate descriptor %d to %llu", fd, (unsigned long long)size);
 }
 
-static enum rc px_allocate(struct io *io, int fd, uint64_t size, struct why *why)
+static enum rc
+px_allocate(struct io *io, int fd, uint64_t size, struct why *why)
 {
     int r;
 
@@ -101,14 +107,16 @@ static enum rc px_allocate(struct io *io, int fd, uint64_t size, struct why *why
     return why_errno(why, errno, "allocate %llu bytes for descriptor %d", (unsigned long long)size, fd);
 }
 
-static enum rc px_sync(struct io *io, int fd, struct why *why)
+static enum rc
+px_sync(struct io *io, int fd, struct why *why)
 {
     (void)io;
     /* Never repeated, not even after EINTR: a second sync may report what the first lost as written. */
     return fdatasync(fd) == 0 ? RC_OK : why_errno(why, errno, "sync of descriptor %d", fd);
 }
 
-static enum rc px_sync_dir(struct io *io, const char *path, struct why *why)
+static enum rc
+px_sync_dir(struct io *io, const char *path, struct why *why)
 {
     enum rc rc = RC_OK;
     int fd;
@@ -125,7 +133,8 @@ static enum rc px_sync_dir(struct io *io, const char *path, struct why *why)
     return rc;
 }
 
-static void stat_fill(const struct stat *st, struct io_stat *ret)
+static void
+stat_fill(const struct stat *st, struct io_stat *ret)
 {
     ret->size = (uint64_t)st->st_size;
     ret->mtime_ms = (uint64_t)st->st_mtim.tv_sec * 1000 + (uint64_t)st->st_mtim.tv_nsec / 1000000;
@@ -137,7 +146,8 @@ static void stat_fill(const struct stat *st, struct io_stat *ret)
     ret->is_file = S_ISREG(st->st_mode);
 }
 
-static enum rc px_fstat(struct io *io, int fd, struct io_stat *ret, struct why *why)
+static enum rc
+px_fstat(struct io *io, int fd, struct io_stat *ret, struct why *why)
 {
     struct stat st;
 
@@ -148,7 +158,8 @@ static enum rc px_fstat(struct io *io, int fd, struct io_stat *ret, struct why *
     return RC_OK;
 }
 
-static enum rc px_stat(struct io *io, const char *path, struct io_stat *ret, struct why *why)
+static enum rc
+px_stat(struct io *io, const char *path, struct io_stat *ret, struct why *why)
 {
     struct stat st;
 
@@ -159,31 +170,36 @@ static enum rc px_stat(struct io *io, const char *path, struct io_stat *ret, str
     return RC_OK;
 }
 
-static enum rc px_rename(struct io *io, const char *from, const char *to, struct why *why)
+static enum rc
+px_rename(struct io *io, const char *from, const char *to, struct why *why)
 {
     (void)io;
     return rename(from, to) == 0 ? RC_OK : why_errno(why, errno, "rename %s to %s", from, to);
 }
 
-static enum rc px_link(struct io *io, const char *from, const char *to, struct why *why)
+static enum rc
+px_link(struct io *io, const char *from, const char *to, struct why *why)
 {
     (void)io;
     return link(from, to) == 0 ? RC_OK : why_errno(why, errno, "link %s to %s", to, from);
 }
 
-static enum rc px_unlink(struct io *io, const char *path, struct why *why)
+static enum rc
+px_unlink(struct io *io, const char *path, struct why *why)
 {
     (void)io;
     return unlink(path) == 0 ? RC_OK : why_errno(why, errno, "delete %s", path);
 }
 
-static enum rc px_mkdir(struct io *io, const char *path, uint32_t mode, struct why *why)
+static enum rc
+px_mkdir(struct io *io, const char *path, uint32_t mode, struct why *why)
 {
     (void)io;
     return mkdir(path, (mode_t)mode) == 0 ? RC_OK : why_errno(why, errno, "make directory %s", path);
 }
 
-static enum rc px_rmdir(struct io *io, const char *path, struct why *why)
+static enum rc
+px_rmdir(struct io *io, const char *path, struct why *why)
 {
     (void)io;
     return rmdir(path) == 0 ? RC_OK : why_errno(why, errno, "remove directory %s", path);
@@ -194,14 +210,16 @@ struct names {
     size_t n, cap;
 };
 
-static void names_fini(struct names *names)
+static void
+names_fini(struct names *names)
 {
     for (size_t i = 0; i < names->n; i++)
         mem_free(names->at[i]);
     mem_free(names->at);
 }
 
-static enum rc names_add(struct names *names, const char *name, struct why *why)
+static enum rc
+names_add(struct names *names, const char *name, struct why *why)
 {
     char **more;
 
@@ -217,12 +235,14 @@ static enum rc names_add(struct names *names, const char *name, struct why *why)
     return RC_OK;
 }
 
-static int names_compare(const void *a, const void *b)
+static int
+names_compare(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static enum rc names_read(struct names *names, DIR *dir, const char *path, struct why *why)
+static enum rc
+names_read(struct names *names, DIR *dir, const char *path, struct why *why)
 {
     struct dirent *entry;
     enum rc rc;
@@ -238,8 +258,9 @@ static enum rc names_read(struct names *names, DIR *dir, const char *path, struc
     }
 }
 
-static enum rc px_list(struct io *io, const char *path, bool (*on_name)(void *arg, const char *name), void *arg,
-                       struct why *why)
+static enum rc
+px_list(struct io *io, const char *path, bool (*on_name)(void *arg, const char *name), void *arg,
+        struct why *why)
 {
     struct names names = { 0 };
     DIR *dir = opendir(path);
@@ -261,7 +282,8 @@ out:
     return rc;
 }
 
-static enum rc px_space(struct io *io, const char *path, struct io_space *ret, struct why *why)
+static enum rc
+px_space(struct io *io, const char *path, struct io_space *ret, struct why *why)
 {
     struct statvfs vfs;
 
@@ -274,7 +296,8 @@ static enum rc px_space(struct io *io, const char *path, struct io_space *ret, s
     return RC_OK;
 }
 
-static enum rc px_lock(struct io *io, int fd, struct why *why)
+static enum rc
+px_lock(struct io *io, int fd, struct why *why)
 {
     int r;
 
@@ -289,7 +312,8 @@ static enum rc px_lock(struct io *io, int fd, struct why *why)
     return why_errno(why, errno, "lock of descriptor %d", fd);
 }
 
-static void px_drop_cache(struct io *io, int fd)
+static void
+px_drop_cache(struct io *io, int fd)
 {
     (void)io;
     (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);     /* advice: nothing to do when it is not taken */
@@ -304,7 +328,8 @@ static const struct io_ops px_ops = {
 
 static const struct io px_io = { &px_ops };
 
-struct io *io_posix(void)
+struct io *
+io_posix(void)
 {
     return (struct io *)&px_io;     /* never written to */
 }

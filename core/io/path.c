@@ -5,7 +5,8 @@
 #include "core/base/mem.h"
 
 /* The directory that path's last name is in; caller frees. */
-static char *parent_of(const char *path)
+static char *
+parent_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
 
@@ -14,7 +15,8 @@ static char *parent_of(const char *path)
     return slash == path ? mem_strdup("/") : mem_strndup(path, (size_t)(slash - path));
 }
 
-static enum rc sync_parent(struct io *io, const char *path, struct why *why)
+static enum rc
+sync_parent(struct io *io, const char *path, struct why *why)
 {
     char *parent = parent_of(path);
     enum rc rc;
@@ -27,7 +29,8 @@ static enum rc sync_parent(struct io *io, const char *path, struct why *why)
 }
 
 /* One level: path is a directory afterwards, and its name is durable. */
-static enum rc mkdir_if_missing(struct io *io, const char *path, uint32_t mode, struct why *why)
+static enum rc
+mkdir_if_missing(struct io *io, const char *path, uint32_t mode, struct why *why)
 {
     struct io_stat st;
     enum rc rc;
@@ -41,7 +44,8 @@ static enum rc mkdir_if_missing(struct io *io, const char *path, uint32_t mode, 
     return sync_parent(io, path, why);
 }
 
-enum rc io_mkdirs(struct io *io, const char *path, uint32_t mode, struct why *why)
+enum rc
+io_mkdirs(struct io *io, const char *path, uint32_t mode, struct why *why)
 {
     char *walk = mem_strdup(path);
     enum rc rc = RC_OK;
@@ -70,7 +74,8 @@ struct removal {
     enum rc rc;
 };
 
-static bool remove_entry(void *arg, const char *name)
+static bool
+remove_entry(void *arg, const char *name)
 {
     struct removal *r = arg;
     char *path = mem_printf("%s/%s", r->path, name);
@@ -80,7 +85,8 @@ static bool remove_entry(void *arg, const char *name)
     return r->rc == RC_OK;
 }
 
-enum rc io_remove_tree(struct io *io, const char *path, struct why *why)
+enum rc
+io_remove_tree(struct io *io, const char *path, struct why *why)
 {
     struct removal r = { .io = io, .path = path, .why = why };
     struct io_stat st;
@@ -96,7 +102,8 @@ enum rc io_remove_tree(struct io *io, const char *path, struct why *why)
     return io_rmdir(io, path, why);
 }
 
-enum rc io_read_file(struct io *io, const char *path, size_t limit, uint8_t **ret, size_t *ret_n, struct why *why)
+enum rc
+io_read_file(struct io *io, const char *path, size_t limit, uint8_t **ret, size_t *ret_n, struct why *why)
 {
     uint8_t *p = NULL;
     struct io_stat st;
@@ -130,7 +137,8 @@ out:
     return rc;
 }
 
-enum rc io_write_file(struct io *io, const char *path, const void *p, size_t n, struct why *why)
+enum rc
+io_write_file(struct io *io, const char *path, const void *p, size_t n, struct why *why)
 {
     char *fresh = mem_printf("%s.tmp", path);
     enum rc rc;

@@ -17,7 +17,8 @@ struct queue {
     bool stopped;
 };
 
-enum rc queue_new(struct threads *t, size_t limit, struct queue **ret)
+enum rc
+queue_new(struct threads *t, size_t limit, struct queue **ret)
 {
     struct queue *q = mem_zalloc(sizeof *q);
 
@@ -36,7 +37,8 @@ enum rc queue_new(struct threads *t, size_t limit, struct queue **ret)
     return RC_OK;
 }
 
-void queue_free(struct queue *q)
+void
+queue_free(struct queue *q)
 {
     if (q == NULL)
         return;
@@ -50,7 +52,8 @@ void queue_free(struct queue *q)
     mem_free(q);
 }
 
-static enum rc ring_grow(struct queue *q)
+static enum rc
+ring_grow(struct queue *q)
 {
     size_t cap = q->cap == 0 ? 16 : q->cap * 2;
     void **ring;
@@ -69,7 +72,8 @@ static enum rc ring_grow(struct queue *q)
 }
 
 /* With the mutex held. */
-static enum rc put_locked(struct queue *q, void *item)
+static enum rc
+put_locked(struct queue *q, void *item)
 {
     if (q->stopped)
         return RC_STOPPED;
@@ -84,7 +88,8 @@ static enum rc put_locked(struct queue *q, void *item)
     return RC_OK;
 }
 
-enum rc queue_put(struct queue *q, void *item)
+enum rc
+queue_put(struct queue *q, void *item)
 {
     enum rc rc;
 
@@ -94,7 +99,8 @@ enum rc queue_put(struct queue *q, void *item)
     return rc;
 }
 
-enum rc queue_put_wait(struct queue *q, void *item, uint64_t deadline_ms)
+enum rc
+queue_put_wait(struct queue *q, void *item, uint64_t deadline_ms)
 {
     bool in_time = true;
     enum rc rc;
@@ -109,7 +115,8 @@ enum rc queue_put_wait(struct queue *q, void *item, uint64_t deadline_ms)
     return rc == RC_BUSY ? RC_TIMEOUT : rc;
 }
 
-enum rc queue_take_many(struct queue *q, uint64_t deadline_ms, void **ret_items, size_t max, size_t *ret_n)
+enum rc
+queue_take_many(struct queue *q, uint64_t deadline_ms, void **ret_items, size_t max, size_t *ret_n)
 {
     bool in_time = true;
     enum rc rc = RC_OK;
@@ -139,14 +146,16 @@ out:
     return rc;
 }
 
-enum rc queue_take(struct queue *q, uint64_t deadline_ms, void **ret_item)
+enum rc
+queue_take(struct queue *q, uint64_t deadline_ms, void **ret_item)
 {
     size_t n;
 
     return queue_take_many(q, deadline_ms, ret_item, 1, &n);
 }
 
-size_t queue_length(struct queue *q)
+size_t
+queue_length(struct queue *q)
 {
     size_t n;
 
@@ -156,7 +165,8 @@ size_t queue_length(struct queue *q)
     return n;
 }
 
-void queue_stop(struct queue *q)
+void
+queue_stop(struct queue *q)
 {
     mutex_lock(q->threads, q->mutex);
     q->stopped = true;

@@ -29,7 +29,8 @@ struct start {
     char name[16];      /* as long as the kernel keeps */
 };
 
-static void *thread_main(void *arg)
+static void *
+thread_main(void *arg)
 {
     struct start start = *(struct start *)arg;
 
@@ -39,8 +40,9 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-static enum rc px_spawn(struct threads *t, const char *name, void (*fn)(void *arg), void *arg, struct thread **ret,
-                        struct why *why)
+static enum rc
+px_spawn(struct threads *t, const char *name, void (*fn)(void *arg), void *arg, struct thread **ret,
+         struct why *why)
 {
     struct thread *thread = mem_zalloc(sizeof *thread);
     struct start *start = mem_zalloc(sizeof *start);
@@ -82,21 +84,24 @@ out:
     return rc;
 }
 
-static void px_join(struct threads *t, struct thread *thread)
+static void
+px_join(struct threads *t, struct thread *thread)
 {
     (void)t;
     CHECK(pthread_join(thread->id, NULL) == 0);
     mem_free(thread);
 }
 
-static void px_detach(struct threads *t, struct thread *thread)
+static void
+px_detach(struct threads *t, struct thread *thread)
 {
     (void)t;
     CHECK(pthread_detach(thread->id) == 0);
     mem_free(thread);
 }
 
-static struct mutex *px_mutex_new(struct threads *t)
+static struct mutex *
+px_mutex_new(struct threads *t)
 {
     struct mutex *m = mem_zalloc(sizeof *m);
 
@@ -106,7 +111,8 @@ static struct mutex *px_mutex_new(struct threads *t)
     return m;
 }
 
-static void px_mutex_free(struct threads *t, struct mutex *m)
+static void
+px_mutex_free(struct threads *t, struct mutex *m)
 {
     (void)t;
     if (m != NULL)
@@ -114,19 +120,22 @@ static void px_mutex_free(struct threads *t, struct mutex *m)
     mem_free(m);
 }
 
-static void px_lock(struct threads *t, struct mutex *m)
+static void
+px_lock(struct threads *t, struct mutex *m)
 {
     (void)t;
     CHECK(pthread_mutex_lock(&m->m) == 0);
 }
 
-static void px_unlock(struct threads *t, struct mutex *m)
+static void
+px_unlock(struct threads *t, struct mutex *m)
 {
     (void)t;
     CHECK(pthread_mutex_unlock(&m->m) == 0);
 }
 
-static struct cond *px_cond_new(struct threads *t)
+static struct cond *
+px_cond_new(struct threads *t)
 {
     struct cond *c = mem_zalloc(sizeof *c);
     pthread_condattr_t attr;
@@ -141,7 +150,8 @@ static struct cond *px_cond_new(struct threads *t)
     return c;
 }
 
-static void px_cond_free(struct threads *t, struct cond *c)
+static void
+px_cond_free(struct threads *t, struct cond *c)
 {
     (void)t;
     if (c != NULL)
@@ -149,12 +159,14 @@ static void px_cond_free(struct threads *t, struct cond *c)
     mem_free(c);
 }
 
-static struct timespec at_ms(uint64_t deadline_ms)
+static struct timespec
+at_ms(uint64_t deadline_ms)
 {
     return (struct timespec){ .tv_sec = (time_t)(deadline_ms / 1000), .tv_nsec = (long)(deadline_ms % 1000) * 1000000 };
 }
 
-static bool px_wait(struct threads *t, struct cond *c, struct mutex *m, uint64_t deadline_ms)
+static bool
+px_wait(struct threads *t, struct cond *c, struct mutex *m, uint64_t deadline_ms)
 {
     struct timespec at;
     int err;
@@ -170,19 +182,22 @@ static bool px_wait(struct threads *t, struct cond *c, struct mutex *m, uint64_t
     return err == 0;
 }
 
-static void px_signal(struct threads *t, struct cond *c)
+static void
+px_signal(struct threads *t, struct cond *c)
 {
     (void)t;
     CHECK(pthread_cond_signal(&c->c) == 0);
 }
 
-static void px_broadcast(struct threads *t, struct cond *c)
+static void
+px_broadcast(struct threads *t, struct cond *c)
 {
     (void)t;
     CHECK(pthread_cond_broadcast(&c->c) == 0);
 }
 
-static void px_sleep_until(struct threads *t, uint64_t deadline_ms)
+static void
+px_sleep_until(struct threads *t, uint64_t deadline_ms)
 {
     struct timespec at = at_ms(deadline_ms);
 
@@ -191,7 +206,8 @@ static void px_sleep_until(struct threads *t, uint64_t deadline_ms)
         ;
 }
 
-static void px_yield(struct threads *t)
+static void
+px_yield(struct threads *t)
 {
     (void)t;
     sched_yield();
@@ -205,7 +221,8 @@ static const struct threads_ops px_ops = {
 
 static const struct threads px_threads = { &px_ops };
 
-struct threads *threads_posix(void)
+struct threads *
+threads_posix(void)
 {
     return (struct threads *)&px_threads;   /* never written to */
 }
