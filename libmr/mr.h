@@ -82,6 +82,14 @@ enum mr_reader {
     MR_READ_FIXED,              /* binary, option mr.record.bytes each */
 };
 
+/* What the values are that the text writer gets from reduce or a map-only map. */
+enum mr_value {
+    MR_VALUE_BYTES = 0,         /* written as they are */
+    MR_VALUE_I64,               /* in decimal */
+    MR_VALUE_F64,               /* the shortest decimal that reads back as the same double */
+    MR_VALUE_VEC_F64,           /* the same, with blanks between */
+};
+
 enum mr_writer {
     MR_WRITE_TEXT = 0,          /* key, tab, value, newline; an empty key leaves out key and tab */
     MR_WRITE_RAW,               /* key bytes, then value bytes, nothing between */
@@ -101,6 +109,7 @@ struct mr_job {
     enum mr_fold fold;
     enum mr_reader reader;
     enum mr_writer writer;
+    enum mr_value value;        /* for the text writer; a fold without reduce knows its own */
     int map_only;               /* no shuffle, no reduce: one output file a map */
     mr_hook_fn *setup;          /* before the first record of an attempt */
     mr_hook_fn *cleanup;        /* after the last; may still emit */

@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "core/base/arena.h"
+#include "core/base/clock.h"
 #include "core/base/rc.h"
 #include "core/io/io.h"
 #include "libmr/mr.h"

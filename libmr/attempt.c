@@ -1,0 +1,312 @@
+#include "libmr/attempt.h"
+
+#include <string.h>
+
+#include "core/base/check.h"
+#include "core/base/mem.h"
+#include "libmr/fold.h"
+
+#define EMIT_BYTES      (256 * KB)
+#define EMIT_MAX        ((size_t)2 << 30)
+#define REPORT_MS       100
+#define OUT_BYTES       (1 * MB)
+
+static const char *const counter_names[] = {
+#define COUNTER(symbol, group, name, doc) name,
+#include "libmr/counters.def"
+#undef COUNTER
+};
+
+const char *
+mr_counter_name(enum mr_counter c)
+{
+    return (unsigned)c < ARRAY_LEN(counter_names) ? counter_names[c] : "UNKNOWN";
+}
+
+void
+attempt_fail(struct attempt *a, enum rc rc)
+{
+    a->rc = rc;
+    longjmp(a->failed, 1);
+}
+
+static struct attempt *
+of_task(struct mr_task *t)
+{
+    return (struct attempt *)t;     /* task is the first member */
+}
+
+void
+attempt_flush(struct attempt *a)
+{
+    size_t n = (size_t)(a->task.at - a->emit_buf);
+
+    if (n == 0)
+        return;
+    a->task.at = a->emit_buf;
+    a->sink(a, a->emit_buf, n);
+}
+
+/* The job's side of emit: the buffer is full, or a pair is larger than it. */
+static void
+api_flush(struct mr_task *t, size_t need)
+{
+    struct attempt *a = of_task(t);
+
+    attempt_flush(a);
+    if (need <= a->emit_cap)
+        return;
+    if (need > EMIT_MAX)
+        attempt_fail(a, why_set(a->why, RC_JOB_FAILED, "a pair of %zu bytes was emitted; at most 1 GB", need));
+    mem_free(a->emit_buf);
+    a->emit_cap = need;
+    a->emit_buf = mem_alloc(need);
+    a->task.at = a->emit_buf;
+    a->task.end = a->emit_buf ? a->emit_buf + need : NULL;
+    if (a->emit_buf == NULL)
+        attempt_fail(a, why_set(a->why, RC_NOMEM, "no memory for a pair of %zu bytes", need));
+}
+
+static int
+api_next(struct mr_values *v, struct mr_bytes *ret)
+{
+    return v->next(v, ret);
+}
+
+static const char *
+api_option(struct mr_task *t, const char *key)
+{
+    const struct mr_spec *s = of_task(t)->spec;
+
+    for (size_t i = s->option_count; i-- > 0;)      /* the last one given wins */
+        if (strcmp(s->options[i].key, key) == 0)
+            return s->options[i].value;
+    return NULL;
+}
+
+static void
+api_count(struct mr_task *t, const char *counter, int64_t n)
+{
+    struct attempt *a = of_task(t);
+    struct mr_user_counter *more;
+    size_t cap;
+
+    for (size_t i = 0; i < a->progress.user_count; i++)
+        if (strcmp(a->user[i].name, counter) == 0) {
+            a->user[i].value += n;
+            return;
+        }
+    if (a->progress.user_count == a->user_cap) {
+        cap = a->user_cap ? 2 * a->user_cap : 16;
+        if (cap > 1024)
+            attempt_fail(a, why_set(a->why, RC_JOB_FAILED, "the job has more than 1024 counters"));
+        if ((more = arena_calloc(a->arena, cap, sizeof *more)) == NULL)
+            attempt_fail(a, why_rc(a->why, RC_NOMEM));
+        if (a->user_cap)
+            memcpy(more, a->user, a->user_cap * sizeof *more);
+        a->user = more;
+        a->user_cap = cap;
+        a->progress.user = more;
+    }
+    a->user[a->progress.user_count].value = n;
+    if ((a->user[a->progress.user_count].name = arena_strdup(a->arena, counter)) == NULL)
+        attempt_fail(a, why_rc(a->why, RC_NOMEM));
+    a->progress.user_count++;
+}
+
+static void
+api_status(struct mr_task *t, const char *text)
+{
+    struct attempt *a = of_task(t);
+    char *copy = mem_strndup(text, strnlen(text, 400));
+
+    if (copy == NULL)
+        return;     /* a status that is not shown harms nobody */
+    mem_free((char *)(uintptr_t)a->progress.status);
+    a->progress.status = copy;
+}
+
+static void
+api_fail(struct mr_task *t, const char *text)
+{
+    struct attempt *a = of_task(t);
+
+    attempt_fail(a, why_set(a->why, RC_JOB_FAILED, "%s", text));
+}
+
+static uint32_t
+api_number(struct mr_task *t, int what)
+{
+    const struct mr_spec *s = of_task(t)->spec;
+
+    switch (what) {
+    case MR_TASK_INDEX:
+        return s->index;
+    case MR_ATTEMPT:
+        return s->attempt;
+    case MR_MAP_COUNT:
+        return s->map_count;
+    case MR_REDUCE_COUNT:
+        return s->reduce_count;
+    default:
+        return 0;
+    }
+}
+
+static const struct mr_api api = {
+    .abi = MR_ABI,
+    .size = sizeof(struct mr_api),
+    .flush = api_flush,
+    .next = api_next,
+    .option = api_option,
+    .count = api_count,
+    .status = api_status,
+    .fail = api_fail,
+    .number = api_number,
+};
+
+void
+attempt_report(struct attempt *a, enum mr_phase phase, double fraction, bool now)
+{
+    uint64_t ms = clock_mono_ms(a->clock);
+
+    if (!now && ms - a->reported_ms < REPORT_MS)
+        return;
+    a->reported_ms = ms;
+    a->progress.phase = phase;
+    a->progress.fraction = fraction;
+    a->host->ops->progress(a->host, &a->progress);
+}
+
+void
+output_flush(struct attempt *a)
+{
+    if (!buf_ok(&a->out))
+        attempt_fail(a, why_set(a->why, RC_NOMEM, "no memory for a record of output"));
+    if (a->out.n == 0)
+        return;
+    attempt_try(a, a->host->ops->write(a->host, a->out.p, a->out.n, a->why));
+    a->progress.counters[MRC_OUTPUT_BYTES] += (int64_t)a->out.n;
+    buf_clear(&a->out);
+}
+
+void
+output_pair(struct attempt *a, struct mr_bytes key, struct mr_bytes value, enum mr_value type)
+{
+    if (a->job->writer == MR_WRITE_RAW) {
+        buf_put(&a->out, key.p, key.n);
+        buf_put(&a->out, value.p, value.n);
+    } else {
+        buf_put(&a->out, key.p, key.n);
+        if (key.n && value.n)
+            buf_u8(&a->out, '\t');
+        value_text(&a->out, type, value);
+        buf_u8(&a->out, '\n');
+    }
+    if (a->out.n >= OUT_BYTES || !buf_ok(&a->out))
+        output_flush(a);
+}
+
+void
+sink_output(struct attempt *a, const char *p, size_t n)
+{
+    const char *end = p + n;
+    struct mr_bytes key, value;
+    enum mr_counter c = a->spec->is_map ? MRC_MAP_OUTPUT_RECORDS : MRC_REDUCE_OUTPUT_RECORDS;
+
+    while (p < end) {
+        pair_get(&p, &key, &value);
+        a->progress.counters[c]++;
+        output_pair(a, key, value, a->job->value);
+    }
+}
+
+enum rc
+mr_job_check(const struct mr_job *job, struct why *why)
+{
+    if (job->abi != MR_ABI)
+        return why_set(why, RC_BAD_JOB, "the job was compiled for ABI %u, this engine has %d: compile it again with mrcc",
+                       job->abi, MR_ABI);
+    if (job->size < offsetof(struct mr_job, map_only) || job->size > 64 * KB)
+        return why_set(why, RC_BAD_JOB, "the job's descriptor has a size of %u bytes", job->size);
+    if (job->map == NULL)
+        return why_set(why, RC_BAD_JOB, "the job has no map function");
+    if (job->map_only && (job->reduce || job->fold != MR_FOLD_NONE))
+        return why_set(why, RC_BAD_JOB, "the job is map_only but has a reduce or a fold");
+    if (!job->map_only && !job->reduce && job->fold == MR_FOLD_NONE)
+        return why_set(why, RC_BAD_JOB, "the job has neither reduce nor fold and is not map_only");
+    if ((unsigned)job->fold > MR_FOLD_SUM_VEC_F64 || (unsigned)job->reader > MR_READ_FIXED ||
+        (unsigned)job->writer > MR_WRITE_RAW || (unsigned)job->value > MR_VALUE_VEC_F64)
+        return why_set(why, RC_BAD_JOB, "the job asks for a fold, reader, writer or value that this engine does not have");
+    return RC_OK;
+}
+
+/* What may longjmp. */
+static void
+run(struct attempt *a, struct mr_map_index *ret_index)
+{
+    if (a->spec->is_map)
+        map_run(a, ret_index);
+    else
+        reduce_run(a);
+}
+
+static void
+fini(struct attempt *a)
+{
+    mem_free(a->emit_buf);
+    mem_free((char *)(uintptr_t)a->progress.status);
+    a->progress.status = NULL;
+    map_fini(a);
+    collect_fini(&a->collect);
+    buf_fini(&a->out);
+    seg_merge_fini(&a->merge);
+    for (size_t i = 0; i < a->reader_count; i++) {
+        if (!a->spec->is_map && a->readers[i].fd >= 0)      /* a map's are its spills' */
+            io_close(a->io, a->readers[i].fd);
+        seg_reader_fini(&a->readers[i]);
+    }
+    mem_free(a->readers);
+    buf_fini(&a->group_key);
+    buf_fini(&a->group_value);
+    buf_fini(&a->line);
+}
+
+enum rc
+mr_attempt_run(const struct mr_spec *spec, const struct mr_job *job, struct mr_host *host, struct io *io,
+               struct clock *clock, struct arena *arena, struct mr_progress *ret_progress, struct mr_map_index *ret_index,
+               struct why *why)
+{
+    struct attempt *a;
+    enum rc rc;
+
+    if ((rc = mr_job_check(job, why)) != RC_OK)
+        return rc;
+    if ((a = mem_zalloc(sizeof *a)) == NULL || (a->emit_buf = mem_alloc(EMIT_BYTES)) == NULL) {
+        mem_free(a);
+        return why_rc(why, RC_NOMEM);
+    }
+    a->task.api = &api;
+    a->emit_cap = EMIT_BYTES;
+    a->task.at = a->emit_buf;
+    a->task.end = a->emit_buf + EMIT_BYTES;
+    a->spec = spec;
+    a->job = job;
+    a->host = host;
+    a->io = io;
+    a->clock = clock;
+    a->arena = arena;
+    a->why = why;
+    buf_init(&a->out, EMIT_MAX);
+    buf_init(&a->group_key, EMIT_MAX);
+    buf_init(&a->group_value, EMIT_MAX);
+    buf_init(&a->line, EMIT_MAX);
+    collect_init(&a->collect, job->fold, spec->sort_bytes);
+    if (setjmp(a->failed) == 0)
+        run(a, ret_index);
+    rc = a->rc;
+    fini(a);
+    *ret_progress = a->progress;    /* counters; the names are in arena */
+    mem_free(a);
+    return rc;
+}

@@ -1,0 +1,101 @@
+/*
+ * attempt -- the inside of one attempt: what map.c, reduce.c and the collectors share.
+ *
+ * Emitted pairs collect in a flat buffer (struct mr_task) and go to the current
+ * sink when it is full.  A failure below a callback of the job cannot be
+ * returned through it, so attempt_fail leaves by longjmp to mr_attempt_run;
+ * everything that must be freed hangs off struct attempt.
+ */
+#ifndef LIBMR_ATTEMPT_H
+#define LIBMR_ATTEMPT_H
+
+#include <setjmp.h>
+
+#include "core/base/buf.h"
+#include "core/base/clock.h"
+#include "libmr/collect.h"
+#include "libmr/seg.h"
+#include "libmr/task.h"
+
+struct attempt {
+    struct mr_task task;            /* first: what the job's callbacks are given */
+    const struct mr_spec *spec;
+    const struct mr_job *job;
+    struct mr_host *host;
+    struct io *io;
+    struct clock *clock;
+    struct arena *arena;
+    struct why *why;
+    jmp_buf failed;
+    enum rc rc;
+    char *emit_buf;
+    size_t emit_cap;
+    /* Where emitted pairs go: called with whole pairs. */
+    void (*sink)(struct attempt *a, const char *p, size_t n);
+    struct mr_progress progress;
+    uint64_t reported_ms;
+    struct mr_user_counter *user;   /* progress.user, writable */
+    size_t user_cap;
+    struct collector collect;       /* map with reduces */
+    struct map_state *map;          /* its spills (map.c) */
+    struct buf out;                 /* final output on its way to the host */
+    struct seg_reader *readers;     /* reduce: one a map */
+    size_t reader_count;
+    struct seg_merge merge;
+    struct buf group_key, group_value;
+    struct buf line;                /* map: window of input */
+    struct mr_rec *batch;           /* in arena */
+};
+
+/* Leave the attempt with rc (why is already filled). */
+void attempt_fail(struct attempt *a, enum rc rc) __attribute__((noreturn));
+static inline void attempt_try(struct attempt *a, enum rc rc)
+{
+    if (rc != RC_OK)
+        attempt_fail(a, rc);
+}
+
+/* Hand what is in the emit buffer to the sink. */
+void attempt_flush(struct attempt *a);
+/* Tell the host how far we are, if 100 ms have gone by or now is set. */
+void attempt_report(struct attempt *a, enum mr_phase phase, double fraction, bool now);
+
+/* Sinks. */
+void sink_output(struct attempt *a, const char *p, size_t n);   /* format, to the host */
+void sink_collect(struct attempt *a, const char *p, size_t n);  /* fold table or sort buffer */
+/* A pair to final output; value is folded (typed) or as emitted. */
+void output_pair(struct attempt *a, struct mr_bytes key, struct mr_bytes value, enum mr_value type);
+void output_flush(struct attempt *a);
+
+void map_run(struct attempt *a, struct mr_map_index *ret_index);
+void map_fini(struct attempt *a);
+void reduce_run(struct attempt *a);
+
+/* Read the split number i, batch by batch, into job->map (input.c). */
+void input_run(struct attempt *a, size_t i);
+
+/* Next pair of a flat run of pairs: advances *p, returns its parts. */
+static inline void pair_get(const char **p, struct mr_bytes *key, struct mr_bytes *value)
+{
+    struct mr_pair head;
+
+    memcpy(&head, *p, sizeof head);
+    key->p = *p + sizeof head;
+    key->n = head.key_len;
+    value->p = key->p + key->n;
+    value->n = head.value_len;
+    *p = value->p + value->n;
+}
+
+/* The values of one key, as reduce and combine walk them. */
+struct mr_values {
+    struct attempt *a;
+    int (*next)(struct mr_values *v, struct mr_bytes *ret);
+    struct mr_bytes key;
+    /* combine: a run of collected pairs */
+    const struct collect_ref *ref, *ref_end;
+    const struct collector *collect;
+    bool first;                 /* reduce: the merge stands on the first value */
+};
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * collect -- a map's pairs in memory, until they are sorted and written.
+ *
+ * With a declared fold there is one entry a key, found by an open-addressing
+ * table, and its value folds in place; without one every pair is kept.  In both
+ * forms the pairs lie in one growing run of bytes, in the order of their first
+ * emission.  collect_sort orders references to them by partition and key, equal
+ * keys as they were emitted.
+ */
+#ifndef LIBMR_COLLECT_H
+#define LIBMR_COLLECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/rc.h"
+#include "libmr/mr.h"
+
+/* A collected pair: where it lies, in units of 8 bytes, its partition and the start of its key. */
+struct collect_ref {
+    uint64_t prefix;
+    uint32_t at;
+    uint32_t part;
+};
+
+struct collector {
+    enum mr_fold fold;
+    size_t limit;               /* bytes of pairs and table before it is full */
+    char *pairs;                /* struct mr_pair, value, key; each padded to 8 bytes */
+    size_t used, cap;
+    uint64_t *slots;            /* hash and place of each key; 0 is empty (fold only) */
+    size_t slot_count, count;
+    struct collect_ref *refs, *spare;   /* after collect_sort: count references */
+    size_t ref_cap;
+};
+
+enum collect_result { COLLECT_OK, COLLECT_FULL, COLLECT_BAD_VALUE, COLLECT_NOMEM };
+
+void collect_init(struct collector *c, enum mr_fold fold, size_t limit);
+void collect_fini(struct collector *c);
+void collect_clear(struct collector *c);        /* empty; keeps its memory */
+
+/* Add or fold a pair.  COLLECT_FULL: nothing was done; sort, write and clear first.  A single pair always fits
+ * an empty collector. */
+enum collect_result collect_add(struct collector *c, struct mr_bytes key, struct mr_bytes value);
+
+/* The pair that a reference means. */
+void collect_get(const struct collector *c, const struct collect_ref *ref, struct mr_bytes *ret_key, struct mr_bytes *ret_value);
+
+/*
+ * Fill c->refs in order of (partition, key, emission).  part_of gives a key's partition; compare
+ * NULL means by bytes.  RC_NOMEM.
+ */
+enum rc collect_sort(struct collector *c, uint32_t (*part_of)(void *arg, struct mr_bytes key), void *arg,
+                     mr_compare_fn *compare);
+
+/* The hash that picks slots and, by default, partitions: the same on every machine. */
+uint64_t collect_hash(const char *p, size_t n);
+uint32_t collect_hash_part(uint64_t hash, uint32_t parts);
+
+#endif

@@ -1,0 +1,335 @@
+#include "libmr/seg.h"
+
+#include <lz4.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+#include "core/io/crc.h"
+
+#define BLOCK_BYTES (256 * KB)
+#define PAIR_MAX    ((size_t)1 << 30)
+#define HEAD_BYTES  12
+#define LZ4_FLAG    UINT32_C(0x80000000)
+
+static void
+put_le32(uint8_t *p, uint32_t v)
+{
+    p[0] = (uint8_t)v;
+    p[1] = (uint8_t)(v >> 8);
+    p[2] = (uint8_t)(v >> 16);
+    p[3] = (uint8_t)(v >> 24);
+}
+
+static uint32_t
+get_le32(const uint8_t *p)
+{
+    return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+}
+
+uint64_t
+seg_prefix(struct mr_bytes key)
+{
+    uint64_t v = 0;
+
+    if (key.n >= sizeof v) {
+        memcpy(&v, key.p, sizeof v);
+        return __builtin_bswap64(v);
+    }
+    memcpy(&v, key.p, key.n);
+    return __builtin_bswap64(v);
+}
+
+int
+seg_compare(struct mr_bytes a, struct mr_bytes b)
+{
+    size_t n = a.n < b.n ? a.n : b.n;
+    int c = n ? memcmp(a.p, b.p, n) : 0;
+
+    return c ? c : (a.n > b.n) - (a.n < b.n);
+}
+
+void
+seg_writer_init(struct seg_writer *w, struct io *io, int fd, bool compress)
+{
+    memset(w, 0, sizeof *w);
+    w->io = io;
+    w->fd = fd;
+    w->compress = compress;
+    buf_init(&w->raw, 2 * PAIR_MAX);
+    buf_init(&w->stored, 3 * PAIR_MAX);
+}
+
+void
+seg_writer_fini(struct seg_writer *w)
+{
+    buf_fini(&w->raw);
+    buf_fini(&w->stored);
+}
+
+/* Store p[0..n) as one block, with its head. */
+static enum rc
+write_block(struct seg_writer *w, const uint8_t *p, size_t n, uint32_t raw_len, struct why *why)
+{
+    uint32_t stored_len = (uint32_t)n;
+    uint8_t *out;
+    enum rc rc;
+
+    buf_clear(&w->stored);
+    if (w->compress && raw_len) {
+        int bound = LZ4_compressBound((int)n), packed;
+
+        if ((out = buf_grow(&w->stored, HEAD_BYTES + (size_t)bound)) == NULL)
+            return why_rc(why, RC_NOMEM);
+        packed = LZ4_compress_default((const char *)p, (char *)out + HEAD_BYTES, (int)n, bound);
+        if (packed > 0 && (size_t)packed < n) {
+            stored_len = (uint32_t)packed;
+            w->stored.n = HEAD_BYTES + stored_len;
+            put_le32(out + 4, stored_len | LZ4_FLAG);
+            goto head;
+        }
+        buf_clear(&w->stored);
+    }
+    if ((out = buf_grow(&w->stored, HEAD_BYTES + n)) == NULL)
+        return why_rc(why, RC_NOMEM);
+    memcpy(out + HEAD_BYTES, p, n);
+    put_le32(out + 4, stored_len);
+head:
+    put_le32(out, raw_len);
+    put_le32(out + 8, crc32c(crc32c(0, out, 8), out + HEAD_BYTES, stored_len));
+    if ((rc = io_pwrite(w->io, w->fd, out, w->stored.n, w->at, why)) != RC_OK)
+        return rc;
+    w->at += w->stored.n;
+    return RC_OK;
+}
+
+static enum rc
+flush_raw(struct seg_writer *w, struct why *why)
+{
+    enum rc rc;
+
+    if (w->raw.n == 0)
+        return RC_OK;
+    rc = write_block(w, w->raw.p, w->raw.n, (uint32_t)w->raw.n, why);
+    buf_clear(&w->raw);
+    return rc;
+}
+
+enum rc
+seg_put(struct seg_writer *w, struct mr_bytes key, struct mr_bytes value, struct why *why)
+{
+    enum rc rc;
+
+    if (key.n + value.n > PAIR_MAX)
+        return why_set(why, RC_BAD_JOB, "a pair of %zu bytes; at most %zu", key.n + value.n, PAIR_MAX);
+    if (w->raw.n && w->raw.n + key.n + value.n + 20 > BLOCK_BYTES && (rc = flush_raw(w, why)) != RC_OK)
+        return rc;
+    buf_varint(&w->raw, key.n);
+    buf_varint(&w->raw, value.n);
+    buf_put(&w->raw, key.p, key.n);
+    buf_put(&w->raw, value.p, value.n);
+    w->pairs++;
+    return buf_ok(&w->raw) ? RC_OK : why_rc(why, RC_NOMEM);
+}
+
+enum rc
+seg_end(struct seg_writer *w, struct why *why)
+{
+    uint8_t count[8];
+    enum rc rc;
+
+    if ((rc = flush_raw(w, why)) != RC_OK)
+        return rc;
+    put_le32(count, (uint32_t)w->pairs);
+    put_le32(count + 4, (uint32_t)(w->pairs >> 32));
+    w->pairs = 0;
+    return write_block(w, count, sizeof count, 0, why);
+}
+
+void
+seg_reader_init(struct seg_reader *r, struct io *io, int fd, uint64_t at, uint64_t bytes, uint32_t source)
+{
+    memset(r, 0, sizeof *r);
+    r->io = io;
+    r->fd = fd;
+    r->at = at;
+    r->end = at + bytes;
+    r->source = source;
+    buf_init(&r->raw, 2 * PAIR_MAX);
+    buf_init(&r->stored, 2 * PAIR_MAX);
+}
+
+void
+seg_reader_fini(struct seg_reader *r)
+{
+    buf_fini(&r->raw);
+    buf_fini(&r->stored);
+}
+
+static enum rc
+corrupt(const struct seg_reader *r, const char *what, struct why *why)
+{
+    return why_set(why, RC_CORRUPT, "output of map %u is damaged: %s", r->source, what);
+}
+
+static enum rc
+read_exactly(struct seg_reader *r, void *p, size_t n, struct why *why)
+{
+    size_t got;
+    enum rc rc;
+
+    if (n > r->end - r->at)
+        return corrupt(r, "it ends too early", why);
+    if ((rc = io_pread(r->io, r->fd, p, n, r->at, &got, why)) != RC_OK)
+        return rc;
+    if (got != n)
+        return corrupt(r, "its file is too short", why);
+    r->at += n;
+    return RC_OK;
+}
+
+/* The block at r->at into r->raw; r->done at the last one. */
+static enum rc
+read_block(struct seg_reader *r, struct why *why)
+{
+    uint8_t head[HEAD_BYTES], *stored, *raw;
+    uint32_t raw_len, stored_len;
+    bool packed;
+    enum rc rc;
+
+    if ((rc = read_exactly(r, head, sizeof head, why)) != RC_OK)
+        return rc;
+    raw_len = get_le32(head);
+    stored_len = get_le32(head + 4) & ~LZ4_FLAG;
+    packed = (get_le32(head + 4) & LZ4_FLAG) != 0;
+    if (stored_len > r->end - r->at || raw_len > 2 * PAIR_MAX || (!packed && raw_len && raw_len != stored_len))
+        return corrupt(r, "a block's length", why);
+    buf_clear(&r->stored);
+    buf_clear(&r->raw);
+    r->pos = 0;
+    if ((stored = buf_grow(&r->stored, stored_len)) == NULL)
+        return why_rc(why, RC_NOMEM);
+    if ((rc = read_exactly(r, stored, stored_len, why)) != RC_OK)
+        return rc;
+    if (crc32c(crc32c(0, head, 8), stored, stored_len) != get_le32(head + 8))
+        return corrupt(r, "a block's checksum", why);
+    if (raw_len == 0) {
+        if (stored_len != 8 || (get_le32(stored) | (uint64_t)get_le32(stored + 4) << 32) != r->pairs || r->at != r->end)
+            return corrupt(r, "its number of pairs", why);
+        r->done = true;
+        return RC_OK;
+    }
+    if (!packed) {
+        struct buf swap = r->raw;
+
+        r->raw = r->stored;
+        r->stored = swap;
+        return RC_OK;
+    }
+    if ((raw = buf_grow(&r->raw, raw_len)) == NULL)
+        return why_rc(why, RC_NOMEM);
+    if (LZ4_decompress_safe((const char *)stored, (char *)raw, (int)stored_len, (int)raw_len) != (int)raw_len)
+        return corrupt(r, "a compressed block", why);
+    return RC_OK;
+}
+
+enum rc
+seg_next(struct seg_reader *r, struct why *why)
+{
+    struct rd rd;
+    uint64_t key_len, value_len;
+    enum rc rc;
+
+    if (r->done)
+        return RC_OK;
+    if (r->pos == r->raw.n && ((rc = read_block(r, why)) != RC_OK || r->done))
+        return rc;
+    rd_init(&rd, r->raw.p + r->pos, r->raw.n - r->pos);
+    key_len = rd_varint(&rd);
+    value_len = rd_varint(&rd);
+    r->key.p = (const char *)rd_bytes(&rd, key_len);
+    r->key.n = key_len;
+    r->value.p = (const char *)rd_bytes(&rd, value_len);
+    r->value.n = value_len;
+    if (rd.bad)
+        return corrupt(r, "a pair's length", why);
+    r->pos = r->raw.n - rd.left;
+    r->pairs++;
+    r->prefix = seg_prefix(r->key);
+    return RC_OK;
+}
+
+/* True when a's pair comes before b's. */
+static bool
+before(const struct seg_merge *m, const struct seg_reader *a, const struct seg_reader *b)
+{
+    int c;
+
+    if (m->compare)
+        c = m->compare(a->key, b->key);
+    else if (a->prefix != b->prefix)
+        return a->prefix < b->prefix;
+    else
+        c = seg_compare(a->key, b->key);
+    return c ? c < 0 : a->source < b->source;
+}
+
+static void
+sift_down(struct seg_merge *m, size_t i)
+{
+    struct seg_reader *top = m->heap[i];
+
+    for (;;) {
+        size_t kid = 2 * i + 1;
+
+        if (kid >= m->n)
+            break;
+        if (kid + 1 < m->n && before(m, m->heap[kid + 1], m->heap[kid]))
+            kid++;
+        if (!before(m, m->heap[kid], top))
+            break;
+        m->heap[i] = m->heap[kid];
+        i = kid;
+    }
+    m->heap[i] = top;
+}
+
+enum rc
+seg_merge_init(struct seg_merge *m, struct seg_reader **readers, size_t n, mr_compare_fn *compare, struct why *why)
+{
+    enum rc rc;
+
+    m->heap = readers;
+    m->compare = compare;
+    m->n = 0;
+    for (size_t i = 0; i < n; i++) {
+        if ((rc = seg_next(readers[i], why)) != RC_OK)
+            return rc;
+        if (!readers[i]->done)
+            m->heap[m->n++] = readers[i];
+    }
+    for (size_t i = m->n / 2; i-- > 0;)
+        sift_down(m, i);
+    return RC_OK;
+}
+
+void
+seg_merge_fini(struct seg_merge *m)
+{
+    mem_free(m->heap);
+    m->heap = NULL;
+    m->n = 0;
+}
+
+enum rc
+seg_merge_next(struct seg_merge *m, struct why *why)
+{
+    enum rc rc;
+
+    if ((rc = seg_next(m->heap[0], why)) != RC_OK)
+        return rc;
+    if (m->heap[0]->done && --m->n)
+        m->heap[0] = m->heap[m->n];
+    if (m->n)
+        sift_down(m, 0);
+    return RC_OK;
+}

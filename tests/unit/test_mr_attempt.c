@@ -1,0 +1,314 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+#include "core/base/rng.h"
+#include "tests/unit/mr_memhost.h"
+#include "tests/unit/suites.h"
+
+/* Words of a small vocabulary with uneven frequencies, in lines of uneven lengths. */
+static char *
+make_text(size_t n, uint64_t seed)
+{
+    struct rng_seeded r;
+    char *p = mem_alloc(n + 64);
+    size_t at = 0;
+
+    rng_seed(&r, seed);
+    while (at < n) {
+        uint64_t word = rng_below(&r.rng, 1 + rng_below(&r.rng, 3000));
+
+        at += (size_t)sprintf(p + at, "w%llu%s", (unsigned long long)word,
+                              rng_below(&r.rng, 9) == 0 ? "\n" : rng_below(&r.rng, 50) == 0 ? "  \t" : " ");
+    }
+    p[n] = 0;
+    return p;
+}
+
+static void
+map_words(struct mr_task *t, const struct mr_rec *rec, size_t n)
+{
+    struct mr_bytes w;
+
+    for (size_t i = 0; i < n; i++) {
+        const char *p = rec[i].value, *end = p + rec[i].value_len;
+
+        while (mr_word(&p, end, &w))
+            mr_emit_i64(t, w.p, w.n, 1);
+    }
+}
+
+static void
+reduce_sum(struct mr_task *t, struct mr_bytes key, struct mr_values *values)
+{
+    int64_t v, sum = 0;
+
+    while (mr_next_i64(t, values, &v))
+        sum += v;
+    mr_emit_i64(t, key.p, key.n, sum);
+}
+
+/* Sums doubles whose order matters for the last bit. */
+static void
+map_doubles(struct mr_task *t, const struct mr_rec *rec, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        double v = 1.0 / (double)(rec[i].at * 7 + 3);
+
+        mr_emit_f64(t, "sum", 3, v);
+        mr_emit_f64(t, rec[i].value, rec[i].value_len < 4 ? rec[i].value_len : 4, v);
+    }
+}
+
+static void
+map_copy(struct mr_task *t, const struct mr_rec *rec, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        mr_emit(t, NULL, 0, rec[i].value, rec[i].value_len);
+}
+
+static void
+reduce_first(struct mr_task *t, struct mr_bytes key, struct mr_values *values)
+{
+    struct mr_bytes v;
+
+    ck_assert(mr_next(t, values, &v));
+    mr_emit(t, key.p, key.n, v.p, v.n);
+}
+
+static void
+map_fails(struct mr_task *t, const struct mr_rec *rec, size_t n)
+{
+    (void)rec;
+    (void)n;
+    mr_emit_i64(t, "x", 1, 1);
+    mr_fail(t, "line 1 has no colon");
+}
+
+static const struct mr_job fold_job = { .abi = MR_ABI, .size = sizeof(struct mr_job), .map = map_words, .fold = MR_FOLD_SUM_I64 };
+static const struct mr_job reduce_job = { .abi = MR_ABI, .size = sizeof(struct mr_job), .map = map_words, .reduce = reduce_sum,
+                                          .value = MR_VALUE_I64 };
+static const struct mr_job combine_job = { .abi = MR_ABI, .size = sizeof(struct mr_job), .map = map_words, .reduce = reduce_sum,
+                                           .combine = reduce_sum, .value = MR_VALUE_I64 };
+static const struct mr_job double_job = { .abi = MR_ABI, .size = sizeof(struct mr_job), .map = map_doubles, .fold = MR_FOLD_SUM_F64 };
+static const struct mr_job copy_job = { .abi = MR_ABI, .size = sizeof(struct mr_job), .map = map_copy, .map_only = 1 };
+static const struct mr_job first_job = { .abi = MR_ABI, .size = sizeof(struct mr_job), .map = map_words, .reduce = reduce_first,
+                                         .value = MR_VALUE_I64 };
+static const struct mr_job failing_job = { .abi = MR_ABI, .size = sizeof(struct mr_job), .map = map_fails, .fold = MR_FOLD_SUM_I64 };
+
+static struct mem_job
+make_job(const struct mr_job *job, const char *text)
+{
+    return (struct mem_job){ .job = job, .input = text, .input_bytes = strlen(text), .split_bytes = 20000, .reduces = 3,
+                             .sort_bytes = 8 * MB, .sort_factor = 10 };
+}
+
+static void
+run_ok(const struct mem_job *j, struct buf *out, int64_t counters[MRC_COUNT])
+{
+    struct why why = { 0 };
+    enum rc rc = mem_job_run(j, out, counters, &why);
+
+    ck_assert_msg(rc == RC_OK, "%s", why.text);
+}
+
+static void
+assert_same(const struct buf *a, const struct buf *b)
+{
+    ck_assert_uint_eq(a->n, b->n);
+    ck_assert(memcmp(a->p, b->p, a->n) == 0);
+}
+
+/* Sum of the counts in "word\tcount" lines, and check that words within a partition rise. */
+static int64_t
+sum_counts(const struct buf *out)
+{
+    int64_t sum = 0;
+    long long n;
+    const char *p = (const char *)out->p, *end = p + out->n;
+
+    while (p < end) {
+        const char *tab = memchr(p, '\t', (size_t)(end - p));
+
+        ck_assert_ptr_nonnull(tab);
+        ck_assert_int_eq(sscanf(tab + 1, "%lld", &n), 1);
+        sum += n;
+        p = (const char *)memchr(tab, '\n', (size_t)(end - tab)) + 1;
+    }
+    return sum;
+}
+
+START_TEST(fold_reduce_and_combine_give_the_same_counts)
+{
+    char *text = make_text(300000, 1);
+    int64_t c[MRC_COUNT], words = 0;
+    struct buf fold, reduce, combine;
+    struct mem_job j = make_job(&fold_job, text);
+
+    for (const char *p = text, *end = text + strlen(text); p < end;) {
+        struct mr_bytes w;
+
+        words += mr_word(&p, end, &w);
+    }
+    run_ok(&j, &fold, c);
+    ck_assert_int_eq(c[MRC_MAP_OUTPUT_RECORDS], words);
+    ck_assert_int_eq(sum_counts(&fold), words);
+    j.job = &reduce_job;
+    run_ok(&j, &reduce, c);
+    ck_assert_int_eq(c[MRC_REDUCE_INPUT_RECORDS], words);
+    j.job = &combine_job;
+    run_ok(&j, &combine, c);
+    ck_assert_int_lt(c[MRC_REDUCE_INPUT_RECORDS], words);
+    assert_same(&fold, &reduce);
+    assert_same(&fold, &combine);
+    buf_fini(&fold);
+    buf_fini(&reduce);
+    buf_fini(&combine);
+    mem_free(text);
+}
+END_TEST
+
+START_TEST(spills_merges_and_compression_do_not_change_output)
+{
+    char *text = make_text(400000, 2);
+    const struct mr_job *jobs[] = { &fold_job, &reduce_job, &combine_job };
+    int64_t c[MRC_COUNT];
+
+    for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
+        struct buf want, got;
+        struct mem_job j = make_job(jobs[i], text);
+
+        j.split_bytes = 100000;
+        run_ok(&j, &want, c);
+        ck_assert_int_eq(c[MRC_SPILLS], 0);
+        j.sort_bytes = 40000;
+        j.sort_factor = 2;
+        j.compress = true;
+        j.reverse = true;
+        run_ok(&j, &got, c);
+        ck_assert_int_gt(c[MRC_SPILLS], 8);
+        assert_same(&want, &got);
+        buf_fini(&want);
+        buf_fini(&got);
+    }
+    mem_free(text);
+}
+END_TEST
+
+START_TEST(sums_of_doubles_do_not_depend_on_arrival)
+{
+    char *text = make_text(300000, 3);
+    int64_t c[MRC_COUNT];
+    struct buf want, got;
+    struct mem_job j = make_job(&double_job, text);
+
+    run_ok(&j, &want, c);
+    j.reverse = true;
+    j.read_max = 777;
+    run_ok(&j, &got, c);
+    assert_same(&want, &got);
+    buf_fini(&want);
+    buf_fini(&got);
+    mem_free(text);
+}
+END_TEST
+
+START_TEST(each_line_is_read_once_wherever_splits_fall)
+{
+    char *text = make_text(5000, 4);
+    int64_t c[MRC_COUNT];
+    struct buf out;
+
+    for (uint64_t split = 20; split < 420; split += 7) {
+        struct mem_job j = make_job(&copy_job, text);
+        size_t n = strlen(text);
+
+        j.split_bytes = split + 400 * (split < 60);
+        run_ok(&j, &out, c);
+        ck_assert_uint_ge(out.n, n);
+        ck_assert(memcmp(out.p, text, n) == 0);
+        ck_assert(out.n == n || (out.n == n + 1 && text[n - 1] != '\n'));
+        buf_fini(&out);
+    }
+    mem_free(text);
+}
+END_TEST
+
+START_TEST(carriage_returns_and_empty_lines_are_handled)
+{
+    int64_t c[MRC_COUNT];
+    struct buf out;
+    struct mem_job j = make_job(&copy_job, "a\r\n\r\nb\n\nlast");
+
+    run_ok(&j, &out, c);
+    ck_assert_int_eq(c[MRC_MAP_INPUT_RECORDS], 5);
+    ck_assert_uint_eq(out.n, strlen("a\n\nb\n\nlast\n"));
+    ck_assert(memcmp(out.p, "a\n\nb\n\nlast\n", out.n) == 0);
+    buf_fini(&out);
+}
+END_TEST
+
+START_TEST(reduce_that_stops_early_still_sees_each_key_once)
+{
+    char *text = make_text(50000, 5);
+    int64_t c[MRC_COUNT], groups;
+    struct buf a, b;
+    struct mem_job j = make_job(&fold_job, text);
+
+    run_ok(&j, &a, c);
+    groups = c[MRC_REDUCE_INPUT_GROUPS];
+    j.job = &first_job;
+    run_ok(&j, &b, c);
+    ck_assert_int_eq(c[MRC_REDUCE_INPUT_GROUPS], groups);
+    ck_assert_int_eq(sum_counts(&b), groups);
+    buf_fini(&a);
+    buf_fini(&b);
+    mem_free(text);
+}
+END_TEST
+
+START_TEST(a_job_that_fails_says_its_own_text)
+{
+    int64_t c[MRC_COUNT];
+    struct why why = { 0 };
+    struct buf out;
+    struct mem_job j = make_job(&failing_job, "x\ny\n");
+
+    ck_assert_int_eq(mem_job_run(&j, &out, c, &why), RC_JOB_FAILED);
+    ck_assert_str_eq(why.text, "line 1 has no colon");
+    buf_fini(&out);
+}
+END_TEST
+
+START_TEST(empty_input_gives_empty_output)
+{
+    int64_t c[MRC_COUNT];
+    struct buf out;
+    struct mem_job j = make_job(&fold_job, "");
+
+    run_ok(&j, &out, c);
+    ck_assert_uint_eq(out.n, 0);
+    buf_fini(&out);
+}
+END_TEST
+
+Suite *suite_mr_attempt(void);
+
+Suite *
+suite_mr_attempt(void)
+{
+    Suite *s = suite_create("mr_attempt");
+    TCase *t = tcase_create("all");
+
+    tcase_set_timeout(t, 120);
+    tcase_add_test(t, fold_reduce_and_combine_give_the_same_counts);
+    tcase_add_test(t, spills_merges_and_compression_do_not_change_output);
+    tcase_add_test(t, sums_of_doubles_do_not_depend_on_arrival);
+    tcase_add_test(t, each_line_is_read_once_wherever_splits_fall);
+    tcase_add_test(t, carriage_returns_and_empty_lines_are_handled);
+    tcase_add_test(t, reduce_that_stops_early_still_sees_each_key_once);
+    tcase_add_test(t, a_job_that_fails_says_its_own_text);
+    tcase_add_test(t, empty_input_gives_empty_output);
+    suite_add_tcase(s, t);
+    return s;
+}

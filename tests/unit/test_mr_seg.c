@@ -1,0 +1,116 @@
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/mem.h"
+#include "libmr/seg.h"
+#include "tests/unit/suites.h"
+
+static int
+write_segment(bool compress, uint64_t *ret_bytes)
+{
+    struct seg_writer w;
+    struct why why;
+    char key[32];
+    static char value[5000];
+    FILE *f = tmpfile();
+    int fd = dup(fileno(f));
+
+    (void)fclose(f);
+    seg_writer_init(&w, io_posix(), fd, compress);
+    for (int i = 0; i < 2000; i++) {
+        int n = snprintf(key, sizeof key, "key%05d", i);
+
+        memset(value, i, sizeof value);
+        ck_assert_int_eq(seg_put(&w, (struct mr_bytes){ key, (size_t)n },
+                                 (struct mr_bytes){ value, (size_t)(i % 300) * 16 }, &why), RC_OK);
+    }
+    ck_assert_int_eq(seg_end(&w, &why), RC_OK);
+    *ret_bytes = w.at;
+    seg_writer_fini(&w);
+    return fd;
+}
+
+static enum rc
+read_segment(int fd, uint64_t bytes, unsigned *ret_pairs, struct why *why)
+{
+    struct seg_reader r;
+    enum rc rc;
+
+    *ret_pairs = 0;
+    seg_reader_init(&r, io_posix(), fd, 0, bytes, 7);
+    while ((rc = seg_next(&r, why)) == RC_OK && !r.done)
+        ++*ret_pairs;
+    seg_reader_fini(&r);
+    return rc;
+}
+
+START_TEST(what_is_written_is_read_plain_and_compressed)
+{
+    struct why why;
+    uint64_t plain, packed;
+    unsigned pairs;
+    int fd = write_segment(false, &plain);
+
+    ck_assert_int_eq(read_segment(fd, plain, &pairs, &why), RC_OK);
+    ck_assert_uint_eq(pairs, 2000);
+    (void)close(fd);
+    fd = write_segment(true, &packed);
+    ck_assert_int_eq(read_segment(fd, packed, &pairs, &why), RC_OK);
+    ck_assert_uint_eq(pairs, 2000);
+    ck_assert_uint_lt(packed, plain / 4);
+    (void)close(fd);
+}
+END_TEST
+
+START_TEST(any_flipped_bit_is_found)
+{
+    uint64_t bytes;
+    unsigned pairs;
+    int fd = write_segment(true, &bytes);
+
+    for (uint64_t at = 0; at < bytes; at += 1 + at / 40) {
+        struct why why;
+        uint8_t b;
+
+        ck_assert_int_eq(pread(fd, &b, 1, (off_t)at), 1);
+        b ^= (uint8_t)(1u << at % 8);
+        ck_assert_int_eq(pwrite(fd, &b, 1, (off_t)at), 1);
+        ck_assert_int_eq(read_segment(fd, bytes, &pairs, &why), RC_CORRUPT);
+        b ^= (uint8_t)(1u << at % 8);
+        ck_assert_int_eq(pwrite(fd, &b, 1, (off_t)at), 1);
+    }
+    (void)close(fd);
+}
+END_TEST
+
+START_TEST(a_segment_cut_short_is_corrupt)
+{
+    uint64_t bytes;
+    unsigned pairs;
+    int fd = write_segment(false, &bytes);
+
+    for (uint64_t cut = 0; cut < bytes; cut += 1 + bytes / 50) {
+        struct why why;
+
+        ck_assert_int_eq(read_segment(fd, cut, &pairs, &why), RC_CORRUPT);
+        ck_assert_ptr_nonnull(strstr(why.text, "map 7"));
+    }
+    (void)close(fd);
+}
+END_TEST
+
+Suite *suite_mr_seg(void);
+
+Suite *
+suite_mr_seg(void)
+{
+    Suite *s = suite_create("mr_seg");
+    TCase *t = tcase_create("all");
+
+    tcase_add_test(t, what_is_written_is_read_plain_and_compressed);
+    tcase_add_test(t, any_flipped_bit_is_found);
+    tcase_add_test(t, a_segment_cut_short_is_corrupt);
+    suite_add_tcase(s, t);
+    return s;
+}
