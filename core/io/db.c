@@ -7,7 +7,8 @@
 #include "core/io/sqlvfs.h"
 #include "core/io/sqlvfs_priv.h"
 
-static enum rc rc_of_sql(int sql_rc, const struct why *last)
+static enum rc
+rc_of_sql(int sql_rc, const struct why *last)
 {
     if (sql_rc == SQLITE_IOERR_NOMEM)
         return RC_NOMEM;
@@ -28,14 +29,16 @@ static enum rc rc_of_sql(int sql_rc, const struct why *last)
 }
 
 /* Results that stand for a failed call of struct io, so that the VFS knows more. */
-static bool is_from_vfs(int sql_rc)
+static bool
+is_from_vfs(int sql_rc)
 {
     int kind = sql_rc & 0xff;
 
     return kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN || kind == SQLITE_FULL;
 }
 
-static enum rc why_of(struct sqlvfs *v, sqlite3 *db, int sql_rc, struct why *why, const char *what)
+static enum rc
+why_of(struct sqlvfs *v, sqlite3 *db, int sql_rc, struct why *why, const char *what)
 {
     struct why last = { .rc = RC_OK };
     enum rc rc;
@@ -52,26 +55,30 @@ static enum rc why_of(struct sqlvfs *v, sqlite3 *db, int sql_rc, struct why *why
     return why_set(why, rc, "%s: %s (%d)", what, db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(sql_rc), sql_rc);
 }
 
-enum rc db_why(sqlite3 *db, int sql_rc, struct why *why, const char *what)
+enum rc
+db_why(sqlite3 *db, int sql_rc, struct why *why, const char *what)
 {
     return why_of(sqlvfs_of_db(db), db, sql_rc, why, what);
 }
 
-enum rc db_exec(sqlite3 *db, const char *sql, struct why *why)
+enum rc
+db_exec(sqlite3 *db, const char *sql, struct why *why)
 {
     int sql_rc = sqlite3_exec(db, sql, NULL, NULL, NULL);
 
     return sql_rc == SQLITE_OK ? RC_OK : db_why(db, sql_rc, why, sql);
 }
 
-enum rc db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret, struct why *why)
+enum rc
+db_prepare(sqlite3 *db, const char *sql, sqlite3_stmt **ret, struct why *why)
 {
     int sql_rc = sqlite3_prepare_v3(db, sql, -1, SQLITE_PREPARE_PERSISTENT, ret, NULL);
 
     return sql_rc == SQLITE_OK ? RC_OK : db_why(db, sql_rc, why, sql);
 }
 
-enum rc db_cache(sqlite3 *db, uint64_t bytes, struct why *why)
+enum rc
+db_cache(sqlite3 *db, uint64_t bytes, struct why *why)
 {
     char sql[64];
 
@@ -80,7 +87,8 @@ enum rc db_cache(sqlite3 *db, uint64_t bytes, struct why *why)
 }
 
 /* Run sql, which answers with one value, and compare the value with wanted. */
-static enum rc db_expect(sqlite3 *db, const char *path, const char *sql, const char *wanted, struct why *why)
+static enum rc
+db_expect(sqlite3 *db, const char *path, const char *sql, const char *wanted, struct why *why)
 {
     sqlite3_stmt *st = NULL;
     const char *got;
@@ -101,7 +109,8 @@ out:
     return rc;
 }
 
-static enum rc db_set_up(sqlite3 *db, const char *path, bool writer, struct why *why)
+static enum rc
+db_set_up(sqlite3 *db, const char *path, bool writer, struct why *why)
 {
     int reserved = DB_RESERVED_BYTES;
     enum rc rc;
@@ -131,7 +140,8 @@ static enum rc db_set_up(sqlite3 *db, const char *path, bool writer, struct why 
     return db_exec(db, "PRAGMA query_only=ON", why);
 }
 
-enum rc db_open(struct sqlvfs *v, const char *path, bool writer, sqlite3 **ret, struct why *why)
+enum rc
+db_open(struct sqlvfs *v, const char *path, bool writer, sqlite3 **ret, struct why *why)
 {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (writer ? SQLITE_OPEN_CREATE : 0);
     sqlite3 *db = NULL;

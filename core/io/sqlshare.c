@@ -10,7 +10,8 @@
 #include "core/io/io.h"
 #include "core/io/sqlvfs_priv.h"
 
-static void db_shm_drop(struct vfs_db *db)
+static void
+db_shm_drop(struct vfs_db *db)
 {
     for (unsigned i = 0; i < db->region_count; i++)
         mem_free(db->regions[i]);
@@ -19,7 +20,8 @@ static void db_shm_drop(struct vfs_db *db)
     db->region_count = 0;
 }
 
-static void db_free(struct vfs_db *db)
+static void
+db_free(struct vfs_db *db)
 {
     if (db == NULL)
         return;
@@ -28,7 +30,8 @@ static void db_free(struct vfs_db *db)
     mem_free(db);
 }
 
-static struct vfs_db *db_find_ref(struct sqlvfs *v, const char *path)
+static struct vfs_db *
+db_find_ref(struct sqlvfs *v, const char *path)
 {
     struct vfs_db *db;
 
@@ -42,7 +45,8 @@ static struct vfs_db *db_find_ref(struct sqlvfs *v, const char *path)
     return db;
 }
 
-enum rc vfs_db_ref(struct sqlvfs *v, const char *path, unsigned io_flags, struct vfs_db **ret, struct why *why)
+enum rc
+vfs_db_ref(struct sqlvfs *v, const char *path, unsigned io_flags, struct vfs_db **ret, struct why *why)
 {
     struct vfs_db *db, *other;
     int fd = -1;
@@ -84,7 +88,8 @@ out:
     return rc;
 }
 
-void vfs_db_unref(struct vfs_db *db)
+void
+vfs_db_unref(struct vfs_db *db)
 {
     struct sqlvfs *v = db->v;
     bool is_last;
@@ -100,7 +105,8 @@ void vfs_db_unref(struct vfs_db *db)
     db_free(db);
 }
 
-static int db_lock_locked(struct vfs_db *db, struct vfs_holder *h, int level)
+static int
+db_lock_locked(struct vfs_db *db, struct vfs_holder *h, int level)
 {
     if (level == SQLITE_LOCK_SHARED) {
         if (db->pending)
@@ -125,7 +131,8 @@ static int db_lock_locked(struct vfs_db *db, struct vfs_holder *h, int level)
     return SQLITE_OK;
 }
 
-int vfs_db_lock(struct vfs_db *db, struct vfs_holder *h, int level)
+int
+vfs_db_lock(struct vfs_db *db, struct vfs_holder *h, int level)
 {
     int result;
 
@@ -137,7 +144,8 @@ int vfs_db_lock(struct vfs_db *db, struct vfs_holder *h, int level)
     return result;
 }
 
-void vfs_db_unlock(struct vfs_db *db, struct vfs_holder *h, int level)
+void
+vfs_db_unlock(struct vfs_db *db, struct vfs_holder *h, int level)
 {
     if (h->level <= level)
         return;
@@ -152,7 +160,8 @@ void vfs_db_unlock(struct vfs_db *db, struct vfs_holder *h, int level)
     sqlite3_mutex_leave(db->v->mutex);
 }
 
-bool vfs_db_is_reserved(struct vfs_db *db)
+bool
+vfs_db_is_reserved(struct vfs_db *db)
 {
     bool reserved;
 
@@ -162,13 +171,15 @@ bool vfs_db_is_reserved(struct vfs_db *db)
     return reserved;
 }
 
-void vfs_db_release(struct vfs_db *db, struct vfs_holder *h)
+void
+vfs_db_release(struct vfs_db *db, struct vfs_holder *h)
 {
     vfs_db_unlock(db, h, SQLITE_LOCK_NONE);
     vfs_db_shm_release(db, h);
 }
 
-static int db_shm_grow(struct vfs_db *db, unsigned count, int size)
+static int
+db_shm_grow(struct vfs_db *db, unsigned count, int size)
 {
     void **more = mem_realloc(db->regions, count * sizeof *more);
 
@@ -201,7 +212,8 @@ int vfs_db_shm_map(struct vfs_db *db, struct vfs_holder *h, int region, int size
     return result;
 }
 
-static void shm_unlock(struct vfs_db *db, struct vfs_holder *h, int first, int n)
+static void
+shm_unlock(struct vfs_db *db, struct vfs_holder *h, int first, int n)
 {
     for (int i = first; i < first + n; i++) {
         unsigned bit = 1u << i;
@@ -215,7 +227,8 @@ static void shm_unlock(struct vfs_db *db, struct vfs_holder *h, int first, int n
     }
 }
 
-static int shm_lock(struct vfs_db *db, struct vfs_holder *h, int first, int n, bool exclusive)
+static int
+shm_lock(struct vfs_db *db, struct vfs_holder *h, int first, int n, bool exclusive)
 {
     for (int i = first; i < first + n; i++) {
         unsigned others = db->shm_shared[i] - ((h->shared & 1u << i) != 0);
@@ -237,7 +250,8 @@ static int shm_lock(struct vfs_db *db, struct vfs_holder *h, int first, int n, b
     return SQLITE_OK;
 }
 
-int vfs_db_shm_lock(struct vfs_db *db, struct vfs_holder *h, int first, int n, int flags)
+int
+vfs_db_shm_lock(struct vfs_db *db, struct vfs_holder *h, int first, int n, int flags)
 {
     int result = SQLITE_OK;
 
@@ -250,7 +264,8 @@ int vfs_db_shm_lock(struct vfs_db *db, struct vfs_holder *h, int first, int n, i
     return result;
 }
 
-void vfs_db_shm_release(struct vfs_db *db, struct vfs_holder *h)
+void
+vfs_db_shm_release(struct vfs_db *db, struct vfs_holder *h)
 {
     sqlite3_mutex_enter(db->v->mutex);
     shm_unlock(db, h, 0, SQLITE_SHM_NLOCK);

@@ -31,7 +31,8 @@ static struct vfs_file *file_of(sqlite3_file *f) { return (struct vfs_file *)(vo
 struct sqlvfs *vfs_of(sqlite3_vfs *vfs) { return vfs->pAppData; }
 
 /* Keep why for db_why; the result SQLite gets is by the code, or `other`. */
-int vfs_fail(struct sqlvfs *v, const struct why *why, int other)
+int
+vfs_fail(struct sqlvfs *v, const struct why *why, int other)
 {
     sqlite3_mutex_enter(v->mutex);
     v->last = *why;
@@ -45,14 +46,16 @@ int vfs_fail(struct sqlvfs *v, const struct why *why, int other)
 }
 
 /* A write or sync failed: unless the disk is just full, what it holds is unknown from now on. */
-static int file_write_failed(struct vfs_file *f, const struct why *why, int other)
+static int
+file_write_failed(struct vfs_file *f, const struct why *why, int other)
 {
     if (why->rc != RC_NO_SPACE && why->rc != RC_NOMEM)
         atomic_store(&f->v->fenced, true);
     return vfs_fail(f->v, why, other);
 }
 
-static enum rc parent_sync(struct sqlvfs *v, const char *path, struct why *why)
+static enum rc
+parent_sync(struct sqlvfs *v, const char *path, struct why *why)
 {
     const char *slash = strrchr(path, '/');
     size_t n = slash == NULL || slash == path ? 1 : (size_t)(slash - path);
@@ -68,13 +71,15 @@ static enum rc parent_sync(struct sqlvfs *v, const char *path, struct why *why)
 
 /* Page sums: bytes 4088..4091 of a page hold its number, 4092..4095 the CRC32C of all before, big-endian. */
 
-static void page_stamp(uint8_t *page, uint64_t at)
+static void
+page_stamp(uint8_t *page, uint64_t at)
 {
     put_be32(page + DB_PAGE_BYTES - 8, (uint32_t)(at / DB_PAGE_BYTES + 1));
     put_be32(page + DB_PAGE_BYTES - 4, crc32c(0, page, DB_PAGE_BYTES - 4));
 }
 
-static bool page_is_good(const uint8_t *page, uint64_t at)
+static bool
+page_is_good(const uint8_t *page, uint64_t at)
 {
     if (get_be32(page + DB_PAGE_BYTES - 8) == (uint32_t)(at / DB_PAGE_BYTES + 1) &&
         get_be32(page + DB_PAGE_BYTES - 4) == crc32c(0, page, DB_PAGE_BYTES - 4))
@@ -88,13 +93,15 @@ static bool page_is_good(const uint8_t *page, uint64_t at)
 static bool is_whole_page(size_t n, uint64_t at) { return n == DB_PAGE_BYTES && at % DB_PAGE_BYTES == 0; }
 
 /* The database's header says whether its pages have room for sums. */
-static void file_see_header(struct vfs_file *f, const uint8_t *p, size_t n, uint64_t at)
+static void
+file_see_header(struct vfs_file *f, const uint8_t *p, size_t n, uint64_t at)
 {
     if (at == 0 && n > 20)
         atomic_store(&f->db->has_sums, p[20] == DB_RESERVED_BYTES);
 }
 
-static int file_close(sqlite3_file *sf)
+static int
+file_close(sqlite3_file *sf)
 {
     struct vfs_file *f = file_of(sf);
 
@@ -107,7 +114,8 @@ static int file_close(sqlite3_file *sf)
     return SQLITE_OK;
 }
 
-static int file_read(sqlite3_file *sf, void *p, int n, sqlite3_int64 at)
+static int
+file_read(sqlite3_file *sf, void *p, int n, sqlite3_int64 at)
 {
     struct vfs_file *f = file_of(sf);
     struct why why;
@@ -130,7 +138,8 @@ static int file_read(sqlite3_file *sf, void *p, int n, sqlite3_int64 at)
     return SQLITE_OK;
 }
 
-static int file_write(sqlite3_file *sf, const void *p, int n, sqlite3_int64 at)
+static int
+file_write(sqlite3_file *sf, const void *p, int n, sqlite3_int64 at)
 {
     struct vfs_file *f = file_of(sf);
     uint8_t page[DB_PAGE_BYTES];
@@ -151,7 +160,8 @@ static int file_write(sqlite3_file *sf, const void *p, int n, sqlite3_int64 at)
     return SQLITE_OK;
 }
 
-static int file_truncate(sqlite3_file *sf, sqlite3_int64 size)
+static int
+file_truncate(sqlite3_file *sf, sqlite3_int64 size)
 {
     struct vfs_file *f = file_of(sf);
     struct why why;
@@ -163,7 +173,8 @@ static int file_truncate(sqlite3_file *sf, sqlite3_int64 size)
     return SQLITE_OK;
 }
 
-static int file_sync(sqlite3_file *sf, int flags UNUSED)
+static int
+file_sync(sqlite3_file *sf, int flags UNUSED)
 {
     struct vfs_file *f = file_of(sf);
     struct why why;
@@ -180,7 +191,8 @@ static int file_sync(sqlite3_file *sf, int flags UNUSED)
     return SQLITE_OK;
 }
 
-static int file_size(sqlite3_file *sf, sqlite3_int64 *ret)
+static int
+file_size(sqlite3_file *sf, sqlite3_int64 *ret)
 {
     struct vfs_file *f = file_of(sf);
     struct io_stat st;
@@ -194,14 +206,16 @@ static int file_size(sqlite3_file *sf, sqlite3_int64 *ret)
 
 /* A WAL or a journal belongs to whoever holds the database's locks: it has none of its own. */
 
-static int file_lock(sqlite3_file *sf, int level)
+static int
+file_lock(sqlite3_file *sf, int level)
 {
     struct vfs_file *f = file_of(sf);
 
     return f->db == NULL ? SQLITE_OK : vfs_db_lock(f->db, &f->holder, level);
 }
 
-static int file_unlock(sqlite3_file *sf, int level)
+static int
+file_unlock(sqlite3_file *sf, int level)
 {
     struct vfs_file *f = file_of(sf);
 
@@ -210,7 +224,8 @@ static int file_unlock(sqlite3_file *sf, int level)
     return SQLITE_OK;
 }
 
-static int file_check_reserved(sqlite3_file *sf, int *ret)
+static int
+file_check_reserved(sqlite3_file *sf, int *ret)
 {
     struct vfs_file *f = file_of(sf);
 
@@ -218,7 +233,8 @@ static int file_check_reserved(sqlite3_file *sf, int *ret)
     return SQLITE_OK;
 }
 
-static int file_control(sqlite3_file *sf, int op, void *arg)
+static int
+file_control(sqlite3_file *sf, int op, void *arg)
 {
     if (op != SQLITE_FCNTL_VFSNAME)
         return SQLITE_NOTFOUND;
@@ -229,28 +245,32 @@ static int file_control(sqlite3_file *sf, int op, void *arg)
 static int file_sector_size(sqlite3_file *sf UNUSED) { return 4096; }
 static int file_traits(sqlite3_file *sf UNUSED) { return SQLITE_IOCAP_POWERSAFE_OVERWRITE; }
 
-static int file_shm_map(sqlite3_file *sf, int region, int size, int extend, void volatile **ret)
+static int
+file_shm_map(sqlite3_file *sf, int region, int size, int extend, void volatile **ret)
 {
     struct vfs_file *f = file_of(sf);
 
     return f->db == NULL ? SQLITE_IOERR_SHMMAP : vfs_db_shm_map(f->db, &f->holder, region, size, extend != 0, ret);
 }
 
-static int file_shm_lock(sqlite3_file *sf, int first, int n, int flags)
+static int
+file_shm_lock(sqlite3_file *sf, int first, int n, int flags)
 {
     struct vfs_file *f = file_of(sf);
 
     return f->db == NULL ? SQLITE_IOERR_SHMLOCK : vfs_db_shm_lock(f->db, &f->holder, first, n, flags);
 }
 
-static void file_shm_barrier(sqlite3_file *sf)
+static void
+file_shm_barrier(sqlite3_file *sf)
 {
     atomic_thread_fence(memory_order_seq_cst);
     sqlite3_mutex_enter(file_of(sf)->v->mutex);     /* also orders us against another thread's locks */
     sqlite3_mutex_leave(file_of(sf)->v->mutex);
 }
 
-static int file_shm_unmap(sqlite3_file *sf, int delete UNUSED)
+static int
+file_shm_unmap(sqlite3_file *sf, int delete UNUSED)
 {
     struct vfs_file *f = file_of(sf);
 
@@ -279,7 +299,8 @@ static const sqlite3_io_methods file_methods = {
     .xShmUnmap = file_shm_unmap,
 };
 
-static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *sf, int flags, int *ret_flags)
+static int
+vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *sf, int flags, int *ret_flags)
 {
     struct vfs_file *f = file_of(sf);
     struct sqlvfs *v = vfs_of(vfs);
@@ -307,7 +328,8 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *sf, int fl
     return SQLITE_OK;
 }
 
-static int vfs_delete(sqlite3_vfs *vfs, const char *path, int sync_dir)
+static int
+vfs_delete(sqlite3_vfs *vfs, const char *path, int sync_dir)
 {
     struct sqlvfs *v = vfs_of(vfs);
     struct why why;
@@ -324,7 +346,8 @@ static int vfs_delete(sqlite3_vfs *vfs, const char *path, int sync_dir)
     return SQLITE_OK;
 }
 
-static int vfs_access(sqlite3_vfs *vfs, const char *path, int flags UNUSED, int *ret)
+static int
+vfs_access(sqlite3_vfs *vfs, const char *path, int flags UNUSED, int *ret)
 {
     struct sqlvfs *v = vfs_of(vfs);
     struct io_stat st;
@@ -337,7 +360,8 @@ static int vfs_access(sqlite3_vfs *vfs, const char *path, int flags UNUSED, int 
     return SQLITE_OK;
 }
 
-static int vfs_full_path(sqlite3_vfs *vfs UNUSED, const char *path, int cap, char *out)
+static int
+vfs_full_path(sqlite3_vfs *vfs UNUSED, const char *path, int cap, char *out)
 {
     if (path[0] != '/' || strlen(path) >= (size_t)cap)
         return SQLITE_CANTOPEN;
@@ -345,13 +369,15 @@ static int vfs_full_path(sqlite3_vfs *vfs UNUSED, const char *path, int cap, cha
     return SQLITE_OK;
 }
 
-static int vfs_randomness(sqlite3_vfs *vfs, int n, char *out)
+static int
+vfs_randomness(sqlite3_vfs *vfs, int n, char *out)
 {
     rng_bytes(vfs_of(vfs)->world.rng, out, (size_t)n);
     return n;
 }
 
-static int vfs_sleep(sqlite3_vfs *vfs, int us)
+static int
+vfs_sleep(sqlite3_vfs *vfs, int us)
 {
     const struct world *w = &vfs_of(vfs)->world;
     uint64_t ms = ((uint64_t)us + 999) / 1000;
@@ -360,13 +386,15 @@ static int vfs_sleep(sqlite3_vfs *vfs, int us)
     return (int)(ms * 1000);
 }
 
-static int vfs_time_ms(sqlite3_vfs *vfs, sqlite3_int64 *ret)
+static int
+vfs_time_ms(sqlite3_vfs *vfs, sqlite3_int64 *ret)
 {
     *ret = UNIX_EPOCH_JULIAN_MS + (sqlite3_int64)clock_wall_ms(vfs_of(vfs)->world.clock);
     return SQLITE_OK;
 }
 
-static int vfs_time(sqlite3_vfs *vfs, double *ret)
+static int
+vfs_time(sqlite3_vfs *vfs, double *ret)
 {
     sqlite3_int64 ms;
 
@@ -377,7 +405,8 @@ static int vfs_time(sqlite3_vfs *vfs, double *ret)
 
 static int vfs_last_error(sqlite3_vfs *vfs UNUSED, int cap UNUSED, char *out UNUSED) { return 0; }
 
-enum rc sqlvfs_new(const struct world *w, const char *name, struct sqlvfs **ret, struct why *why)
+enum rc
+sqlvfs_new(const struct world *w, const char *name, struct sqlvfs **ret, struct why *why)
 {
     struct sqlvfs *v;
     enum rc rc = RC_NOMEM;
@@ -418,7 +447,8 @@ out:
     return rc == RC_OK ? RC_OK : why_rc(why, rc);
 }
 
-void sqlvfs_free(struct sqlvfs *v)
+void
+sqlvfs_free(struct sqlvfs *v)
 {
     if (v == NULL)
         return;
@@ -431,7 +461,8 @@ void sqlvfs_free(struct sqlvfs *v)
 
 const char *sqlvfs_name(const struct sqlvfs *v) { return v->name; }
 
-struct sqlvfs *sqlvfs_of_db(sqlite3 *db)
+struct sqlvfs *
+sqlvfs_of_db(sqlite3 *db)
 {
     sqlite3_vfs *vfs = NULL;
 
@@ -441,7 +472,8 @@ struct sqlvfs *sqlvfs_of_db(sqlite3 *db)
     return vfs_of(vfs);
 }
 
-void sqlvfs_forget(const struct world *w)
+void
+sqlvfs_forget(const struct world *w)
 {
     sqlite3_vfs *vfs = sqlite3_vfs_find(NULL), *next;
 

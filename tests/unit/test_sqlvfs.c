@@ -5,18 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "core/base/clock.h"
-#include "core/base/rng.h"
 #include "core/io/io.h"
 #include "core/io/thread.h"
+#include "core/net/net.h"
 #include "tests/unit/suites.h"
 
 struct bench {
-    struct rng_seeded rng;
-    struct clock clock;
     struct io io;           /* io_posix with the calls below in front */
     struct io_ops ops;
     struct world w;
@@ -25,11 +21,10 @@ struct bench {
     unsigned syncs, dir_syncs;
 };
 
-static uint64_t fixed_time(struct clock *c) { (void)c; return 1700000000000; }
-
 static struct bench *bench_of(struct io *io) { return CONTAINER_OF(io, struct bench, io); }
 
-static enum rc b_sync(struct io *io, int fd, struct why *why)
+static enum rc
+b_sync(struct io *io, int fd, struct why *why)
 {
     bench_of(io)->syncs++;
     if (bench_of(io)->fail_sync)
@@ -37,20 +32,23 @@ static enum rc b_sync(struct io *io, int fd, struct why *why)
     return io_sync(io_posix(), fd, why);
 }
 
-static enum rc b_sync_dir(struct io *io, const char *path, struct why *why)
+static enum rc
+b_sync_dir(struct io *io, const char *path, struct why *why)
 {
     bench_of(io)->dir_syncs++;
     return io_sync_dir(io_posix(), path, why);
 }
 
-static enum rc b_pwrite(struct io *io, int fd, const void *p, size_t n, uint64_t at, struct why *why)
+static enum rc
+b_pwrite(struct io *io, int fd, const void *p, size_t n, uint64_t at, struct why *why)
 {
     if (bench_of(io)->fail_write)
         return why_set(why, RC_NO_SPACE, "disk made full");
     return io_pwrite(io_posix(), fd, p, n, at, why);
 }
 
-static void bench_init(struct bench *b)
+static void
+bench_init(struct bench *b)
 {
     memset(b, 0, sizeof *b);
     b->ops = *io_posix()->ops;
@@ -58,22 +56,23 @@ static void bench_init(struct bench *b)
     b->ops.sync_dir = b_sync_dir;
     b->ops.pwrite = b_pwrite;
     b->io.ops = &b->ops;
-    b->clock = (struct clock){ fixed_time, fixed_time };
-    rng_seed(&b->rng, 1);
-    b->w = (struct world){ .clock = &b->clock, .rng = &b->rng.rng, .io = &b->io, .threads = threads_posix() };
+    world_posix(&b->w);
+    b->w.io = &b->io;
     strcpy(b->dir, "/tmp/millrace-sqlvfs-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(b->dir));
     snprintf(b->path, sizeof b->path, "%s/state.db", b->dir);
 }
 
-static void bench_fini(struct bench *b)
+static void
+bench_fini(struct bench *b)
 {
     struct why why;
 
     ck_assert_int_eq(io_remove_tree(io_posix(), b->dir, &why), RC_OK);
 }
 
-static struct sqlvfs *vfs_made(struct bench *b)
+static struct sqlvfs *
+vfs_made(struct bench *b)
 {
     struct sqlvfs *v = NULL;
     struct why why;
@@ -82,7 +81,8 @@ static struct sqlvfs *vfs_made(struct bench *b)
     return v;
 }
 
-static sqlite3 *opened(struct sqlvfs *v, struct bench *b, bool writer)
+static sqlite3 *
+opened(struct sqlvfs *v, struct bench *b, bool writer)
 {
     sqlite3 *db = NULL;
     struct why why;
@@ -91,14 +91,16 @@ static sqlite3 *opened(struct sqlvfs *v, struct bench *b, bool writer)
     return db;
 }
 
-static void run(sqlite3 *db, const char *sql)
+static void
+run(sqlite3 *db, const char *sql)
 {
     struct why why;
 
     ck_assert_msg(db_exec(db, sql, &why) == RC_OK, "%s", why.text);
 }
 
-static long long one(sqlite3 *db, const char *sql)
+static long long
+one(sqlite3 *db, const char *sql)
 {
     sqlite3_stmt *st = NULL;
     struct why why;
@@ -111,7 +113,8 @@ static long long one(sqlite3 *db, const char *sql)
     return v;
 }
 
-static void fill(sqlite3 *db, int rows)
+static void
+fill(sqlite3 *db, int rows)
 {
     char sql[160];
 
@@ -354,7 +357,8 @@ END_TEST
 
 struct reading { struct sqlvfs *v; struct bench *b; long long last; bool ordered; };
 
-static void read_for_a_while(void *arg)
+static void
+read_for_a_while(void *arg)
 {
     struct reading *r = arg;
     sqlite3 *db = opened(r->v, r->b, false);
@@ -403,7 +407,8 @@ START_TEST(readers_on_threads_see_only_whole_commits)
 }
 END_TEST
 
-static Suite *suite_sqlvfs(void)
+static Suite *
+suite_sqlvfs(void)
 {
     Suite *s = suite_create("sqlvfs");
     TCase *c = tcase_create("sqlvfs");
