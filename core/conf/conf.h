@@ -5,7 +5,12 @@
  * file and the manual.  Sources, later ones win: defaults, the file of --config
  * (inih sections, or Hadoop's *-site.xml by expat), -D / --set.  An unknown key
  * under dfs., fs., mapreduce., ipc., net., hadoop. or millrace. in our own files
- * is an error with a suggestion; in XML it is one line of information.
+ * is an error with a suggestion; in XML it is one line of information.  Keys
+ * under hadoop.proxyuser. and under any other prefix are kept for whoever asks.
+ *
+ * In our files a section holds for one kind of program: [namenode], [datanode],
+ * [jobtracker], [tasktracker], [client]; what stands before the first section or
+ * in [all] holds for every one.
  */
 #ifndef CORE_CONF_CONF_H
 #define CORE_CONF_CONF_H
@@ -45,10 +50,8 @@ struct conf_extra;
 /* One field a row; set by conf_init, conf_load and conf_set only. */
 struct conf {
 #define OPT(field, key, kind, dflt, min, max, who, reload, doc) CONF_TYPE_##kind field;
-#define OPT_ALIAS(key, now)
 #include "core/conf/options.def"
 #undef OPT
-#undef OPT_ALIAS
     unsigned who;               /* enum conf_who this program is */
     struct conf_extra *extra;   /* where each value came from; keys that belong to jobs or to proxy rules */
 };
@@ -68,12 +71,31 @@ enum rc conf_set_pair(struct conf *c, const char *key_equals_value, const char *
  * Borrowed from c until it changes. */
 const char *conf_find(const struct conf *c, const char *key);
 
+/* Where the value of an option's key came from: "default", "FILE:LINE", "--set"; NULL for a key that is not an option. */
+const char *conf_origin(const struct conf *c, const char *key);
+
+/* Relations between options, and values that no range can describe.  Every problem is listed in why. */
+enum rc conf_verify(const struct conf *c, struct why *why) MUST_CHECK;
+
+/*
+ * Take over the LIVE options of fresh, for programs of c->who; fn is told of each key whose value differs, with
+ * taken false where a restart is needed.  Numbers are stored atomically, and texts that were replaced live as long
+ * as c, so threads that read c may go on meanwhile.
+ */
+enum rc conf_reload(struct conf *c, const struct conf *fresh,
+                    void (*fn)(void *arg, const char *key, const char *before, const char *now, bool taken), void *arg,
+                    struct why *why) MUST_CHECK;
+
+/* Call fn for each key of a *-site.xml that looks like an option and is none. */
+void conf_each_unknown(const struct conf *c, void (*fn)(void *arg, const char *key, const char *from), void *arg);
+
 /* Call fn for each key that is set and that no option has. */
 void conf_each_extra(const struct conf *c, void (*fn)(void *arg, const char *key, const char *value), void *arg);
 
 void conf_print(const struct conf *c, FILE *out);   /* --print-config: key = value  # from */
 
-/* Split a CONF_LIST value at commas, white space removed: NULL-terminated, caller frees with conf_list_free. */
+/* Split a CONF_LIST value at commas, white space and "file://" removed: NULL-terminated, caller frees with
+ * conf_list_free.  NULL when memory is short. */
 char **conf_list(const char *value);
 void conf_list_free(char **list);
 
