@@ -1,0 +1,67 @@
+/*
+ * work -- blocks that need something, copies on their way, deletions ordered.
+ *
+ * Owns three tables in memory, which a sweep of all blocks fills again after a
+ * restart.  The blocks with the fewest good replicas come first; within a
+ * bucket they take turns.  Core thread only.
+ */
+#ifndef NAMENODE_WORK_H
+#define NAMENODE_WORK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/rc.h"
+#include "core/proto/ids.h"
+#include "namenode/node.h"
+
+enum nn_need {
+    NEED_COPY = 1,              /* fewer good replicas than wanted, and one to copy from */
+    NEED_TRIM = 2,              /* replicas that may go */
+    NEED_LOW = 4,               /* counted as under-replicated */
+    NEED_MISSING = 8,           /* no good replica is left */
+    NEED_MISSING_ONE = 16,      /* the same, of a block that has one replica only */
+    NEED_CORRUPT = 32,          /* some replica is corrupt */
+};
+
+struct nn_work;
+
+struct nn_work_counts { uint64_t low, missing, missing_one, corrupt, urgent, deleting, copying; };
+
+enum rc nn_work_new(struct nn_work **ret, struct why *why) MUST_CHECK;
+void nn_work_free(struct nn_work *w);
+struct nn_work_counts nn_work_counts(const struct nn_work *w);
+
+/* What block needs (bits of nn_need; 0: nothing) when it has `good` good replicas. */
+enum rc nn_work_set(struct nn_work *w, struct block_id block, unsigned need, unsigned good, struct why *why) MUST_CHECK;
+unsigned nn_work_need(const struct nn_work *w, struct block_id block);
+
+/*
+ * Take up to max blocks whose turn it is (NEED_COPY, NEED_TRIM), fewest good
+ * replicas first; each goes to the end of its bucket.
+ */
+size_t nn_work_turns(struct nn_work *w, struct block_id *ret, size_t max);
+/* The blocks that need something of mask, in no order; up to max. */
+size_t nn_work_list(const struct nn_work *w, unsigned mask, struct block_id *ret, size_t max);
+
+/* A copy from a node to a storage; counts in from->copying until it is confirmed, failed or too old. */
+enum rc nn_copy_add(struct nn_work *w, struct block_id block, struct nn_node *from, struct nn_storage *to,
+                    uint64_t deadline_ms, struct why *why) MUST_CHECK;
+/* Forget copies of block to that node; false if there was none. */
+bool nn_copy_done(struct nn_work *w, struct block_id block, const struct nn_node *to);
+/* The nodes that copies of block go to, up to max. */
+size_t nn_copy_targets(const struct nn_work *w, struct block_id block, struct nn_node **ret, size_t max);
+/* Forget a copy whose deadline has passed, or that involves a node that is gone; 0 when there is none. */
+struct block_id nn_copy_expire(struct nn_work *w, uint64_t now_ms);
+struct block_id nn_copy_drop_node(struct nn_work *w, const struct nn_node *n);
+
+/* A deletion that has been ordered. */
+enum rc nn_drop_add(struct nn_work *w, struct block_id block, uint32_t storage, uint64_t deadline_ms,
+                    struct why *why) MUST_CHECK;
+bool nn_drop_is_ordered(const struct nn_work *w, struct block_id block, uint32_t storage);
+bool nn_drop_done(struct nn_work *w, struct block_id block, uint32_t storage);
+struct block_id nn_drop_expire(struct nn_work *w, uint64_t now_ms);
+void nn_drop_storage(struct nn_work *w, uint32_t storage);         /* its node registered again */
+
+#endif
