@@ -8,6 +8,11 @@
  * SIGINT its stop function.  --ready-fd N: one line of JSON with the bound
  * addresses, {"rpc": "...", "http": "..."}, is written to that descriptor once
  * the daemon serves.
+ *
+ * SIGHUP reads the configuration again and takes the LIVE options, in place:
+ * the struct conf that start was given stays good until stop has returned.
+ * Signals are blocked in every thread that start makes.  What prepare forks
+ * still has the signal mask and actions that the process was started with.
  */
 #ifndef CORE_CONF_DAEMON_H
 #define CORE_CONF_DAEMON_H
@@ -33,8 +38,16 @@ struct daemon_spec {
     void (*stop)(void *self);
     /* True once the daemon has ended by itself (a failed COMMIT): the process exits with 1. NULL: never. */
     bool (*has_failed)(void *self);
+    /* After LIVE options were taken over: read again what they point to (a file of hosts).  NULL: nothing. */
+    void (*reload)(void *self);
     const char *const *bind_keys;   /* keys whose addresses are refused off loopback without --insecure; NULL-terminated */
 };
+
+/*
+ * RC_BAD_CONFIG unless the address under each of keys is a loopback address or c->insecure is set; names the key, the
+ * address and what to do.  For programs that are not daemon_main.
+ */
+enum rc daemon_check_addresses(const struct conf *c, const char *const *keys, struct why *why) MUST_CHECK;
 
 /* The whole of a daemon's main: returns the exit status (0 done, 1 failed, 2 used wrongly). */
 int daemon_main(int argc, char **argv, const struct daemon_spec *spec);
