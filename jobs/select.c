@@ -1,0 +1,76 @@
+/*
+ * select -- the lines whose field satisfies a condition, unchanged; map-only.
+ *
+ *     -D select.field=N     field number, from 1 (default 1)
+ *     -D select.sep=C       what ends a field (default ,)
+ *     -D select.op=OP       = != contains, as text; lt le gt ge, as numbers (default =)
+ *     -D select.value=V     what to compare with
+ */
+#include <mr.h>
+#include <stdlib.h>
+
+struct condition {
+    unsigned field;
+    char sep;
+    const char *op, *value;
+    size_t value_len;
+    double number;
+};
+
+static void
+setup(struct mr_task *t)
+{
+    static struct condition c;      /* one attempt at a time in a process */
+
+    c.field = (unsigned)strtoul(mr_option(t, "select.field", "1"), NULL, 10);
+    c.sep = mr_option(t, "select.sep", ",")[0];
+    c.op = mr_option(t, "select.op", "=");
+    c.value = mr_option(t, "select.value", NULL);
+    if (c.value == NULL || c.field == 0)
+        mr_fail(t, "select needs -D select.value=V, and -D select.field=N counts from 1");
+    c.value_len = strlen(c.value);
+    c.number = strtod(c.value, NULL);
+    t->state = &c;
+}
+
+static int
+holds(struct mr_task *t, const struct condition *c, struct mr_bytes f)
+{
+    char text[64];
+    double v;
+
+    if (strcmp(c->op, "contains") == 0)
+        return memmem(f.p, f.n, c->value, c->value_len) != NULL;
+    if (c->op[0] == '=' || c->op[0] == '!')
+        return (f.n == c->value_len && memcmp(f.p, c->value, f.n) == 0) == (c->op[0] == '=');
+    if (f.n == 0 || f.n >= sizeof text)
+        return 0;
+    memcpy(text, f.p, f.n);
+    text[f.n] = 0;
+    v = strtod(text, NULL);
+    if (strcmp(c->op, "lt") == 0)
+        return v < c->number;
+    if (strcmp(c->op, "le") == 0)
+        return v <= c->number;
+    if (strcmp(c->op, "gt") == 0)
+        return v > c->number;
+    if (strcmp(c->op, "ge") == 0)
+        return v >= c->number;
+    mr_fail(t, "select.op must be one of = != contains lt le gt ge");
+    return 0;
+}
+
+static void
+map(struct mr_task *t, const struct mr_rec *rec, size_t n)
+{
+    const struct condition *c = t->state;
+
+    for (size_t i = 0; i < n; i++) {
+        struct mr_bytes f = mr_field(rec[i].value, rec[i].value_len, c->sep, c->field - 1);
+
+        if (holds(t, c, f))
+            mr_emit(t, NULL, 0, rec[i].value, rec[i].value_len);
+    }
+}
+
+MR_JOB(.map = map, .setup = setup, .map_only = 1)
