@@ -115,6 +115,8 @@ loop_watch(struct loop *l, int sock, unsigned events, void (*fn)(void *arg, unsi
     enum rc rc;
 
     CHECK(sock >= 0);
+    if (events == 0 && ((size_t)sock >= l->sock_cap || l->by_sock[sock] == NULL))
+        return RC_OK;
     if ((size_t)sock >= l->sock_cap) {
         if ((more = mem_realloc(l->by_sock, cap * sizeof(*more))) == NULL)
             return why_rc(why, RC_NOMEM);
@@ -123,8 +125,6 @@ loop_watch(struct loop *l, int sock, unsigned events, void (*fn)(void *arg, unsi
         l->sock_cap = cap;
     }
     watch = l->by_sock[sock];
-    if (watch == NULL && events == 0)
-        return RC_OK;
     fresh = watch == NULL;
     if (fresh && (watch = l->by_sock[sock] = mem_zalloc(sizeof *watch)) == NULL)
         return why_rc(why, RC_NOMEM);

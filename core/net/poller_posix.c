@@ -149,6 +149,8 @@ poller_posix_set(struct net *n, struct net_poller *p, int sock, unsigned events,
 
     (void)n;
     CHECK(sock >= 0);
+    if (events == 0 && ((size_t)sock >= p->sock_cap || p->by_sock[sock] == NULL))
+        return RC_OK;
     if (room_for(p, sock) != RC_OK)
         return why_rc(why, RC_NOMEM);
     w = p->by_sock[sock];

@@ -23,6 +23,7 @@
 #include "core/base/rc.h"
 #include "core/base/world.h"
 #include "core/net/net.h"
+#include "core/rpc/decode.h"
 #include "core/rpc/method.h"
 
 struct rpc_server;
@@ -79,10 +80,5 @@ void rpc_server_free(struct rpc_server *s);
 void rpc_reply(struct rpc_call *call);                          /* takes the call; sends call->reply */
 void rpc_reply_encoded(struct rpc_call *call, const void *reply, size_t n);    /* takes the call; reply is copied */
 void rpc_fail(struct rpc_call *call, const struct why *why);    /* takes the call */
-
-/* A text into a bytes field, in the call's arena. */
-ProtobufCBinaryData rpc_text(struct arena *a, const char *s);
-/* An arena as protobuf-c's allocator. */
-ProtobufCAllocator arena_pb(struct arena *a);
 
 #endif
