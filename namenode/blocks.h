@@ -1,0 +1,42 @@
+/*
+ * blocks -- blocks, replicas and DataNodes: what the frame asks of them.
+ *
+ * Owns: struct nn_blocks, the soft state (nodes, load, pending work, roster
+ * overlay), core thread only; and the tables blocks, roster and freed.
+ */
+#ifndef NAMENODE_BLOCKS_H
+#define NAMENODE_BLOCKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/rc.h"
+
+struct nn_core;
+struct nn_blocks;
+struct nn_nodes_view;
+struct nn_inode;
+
+/* Read what soft state needs from the tables. */
+enum rc nn_blocks_new(struct nn_core *core, struct nn_blocks **ret, struct why *why) MUST_CHECK;
+void nn_blocks_free(struct nn_blocks *b);
+
+/* The open group was undone: soft state that followed its edits is to be read again from the tables. */
+enum rc nn_blocks_reload(struct nn_core *core, struct why *why) MUST_CHECK;
+
+/* An edit of the open group put rows into the table freed: their replicas are to be deleted soon. */
+void nn_blocks_freed(struct nn_core *core);
+
+/* The writer of an open file is gone.  *ret_may: it can be closed as it is, with *ret_length bytes, because no block
+ * of it is unfinished. */
+enum rc nn_blocks_may_close(struct nn_core *core, const struct nn_inode *file, uint64_t *ret_length, bool *ret_may,
+                            struct why *why) MUST_CHECK;
+
+/* Before the RPC server goes: end every held call. */
+void nn_blocks_stop(struct nn_core *core);
+
+/* For a snapshot: an immutable copy of what readers see.  Freed by the last reader, on any thread. */
+enum rc nn_nodes_view_new(const struct nn_core *core, struct nn_nodes_view **ret, struct why *why) MUST_CHECK;
+void nn_nodes_view_free(struct nn_nodes_view *v);
+
+#endif

@@ -1,0 +1,331 @@
+#include "namenode/lease.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/base/attr.h"
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/base/table.h"
+#include "namenode/blocks.h"
+#include "namenode/core.h"
+#include "namenode/dispatch.h"
+#include "namenode/edit.h"
+#include "namenode/path.h"
+#include "namenode/periodic.h"
+
+struct holder {
+    uint64_t renewed_ms;        /* mono */
+    UT_hash_handle hh;
+    size_t n;
+    uint8_t name[];
+};
+
+struct nn_leases {
+    struct holder *holders;     /* of open files; others may linger until LEASES runs */
+    uint64_t started_ms;        /* mono */
+};
+
+static struct holder *
+find_holder(const struct nn_leases *l, struct span name)
+{
+    struct holder *h;
+
+    HASH_FIND(hh, l->holders, name.p, name.n, h);
+    return h;
+}
+
+static void
+drop_all(struct nn_leases *l)
+{
+    struct holder *h, *next;
+
+    HASH_ITER(hh, l->holders, h, next) {
+        HASH_DELETE(hh, l->holders, h);
+        mem_free(h);
+    }
+}
+
+enum rc
+nn_leases_new(struct nn_core *core, struct nn_leases **ret, struct why *why)
+{
+    struct nn_leases *l = mem_zalloc(sizeof *l);
+
+    if (l == NULL)
+        return why_rc(why, RC_NOMEM);
+    l->started_ms = nn_core_mono_ms(core);
+    *ret = l;
+    return RC_OK;
+}
+
+void
+nn_leases_free(struct nn_leases *l)
+{
+    if (l == NULL)
+        return;
+    drop_all(l);
+    mem_free(l);
+}
+
+enum rc
+nn_leases_reload(struct nn_core *core, struct why *why)
+{
+    (void)core, (void)why;      /* renewals do not follow from edits: nothing to undo */
+    return RC_OK;
+}
+
+enum rc
+nn_lease_renew(struct nn_core *core, struct span name, struct why *why)
+{
+    struct nn_leases *l = core->leases;
+    struct holder *h = find_holder(l, name);
+
+    if (h == NULL) {
+        if ((h = mem_zalloc(sizeof *h + name.n)) == NULL)
+            return why_rc(why, RC_NOMEM);
+        h->n = name.n;
+        if (name.n > 0)
+            memcpy(h->name, name.p, name.n);
+        HASH_ADD_KEYPTR(hh, l->holders, h->name, h->n, h);
+    }
+    h->renewed_ms = nn_core_mono_ms(core);
+    return RC_OK;
+}
+
+uint64_t
+nn_lease_idle_ms(const struct nn_core *core, struct span name)
+{
+    const struct holder *h = find_holder(core->leases, name);
+
+    return nn_core_mono_ms(core) - (h == NULL ? core->leases->started_ms : h->renewed_ms);
+}
+
+static enum rc
+copy_span(struct arena *arena, struct span from, struct span *ret, struct why *why)
+{
+    char *p = arena_strndup(arena, from.n == 0 ? (const void *)"" : from.p, from.n);
+
+    if (p == NULL)
+        return why_rc(why, RC_NOMEM);
+    *ret = span_of(p, from.n);
+    return RC_OK;
+}
+
+enum rc
+nn_lease_find(struct nn_db *db, struct arena *arena, uint64_t inode, struct nn_lease *ret, bool *ret_found, struct why *why)
+{
+    sqlite3_stmt *st = nn_sql(db, SQL_LEASE_BY_INODE, why);
+    enum rc rc;
+
+    if (st == NULL)
+        return why->rc;
+    nn_bind_u64(st, 1, inode);
+    if ((rc = nn_step(db, st, ret_found, why)) != RC_OK || !*ret_found)
+        return rc;
+    if ((rc = copy_span(arena, nn_column_span(st, 0), &ret->holder, why)) == RC_OK)
+        rc = copy_span(arena, nn_column_span(st, 1), &ret->client_node, why);
+    nn_done(st);
+    return rc;
+}
+
+/* "[Lease.  Holder: X, pending creates: N]" or "Holder X does not have any open files." */
+static enum rc
+tail(struct nn_core *core, struct arena *arena, struct span holder, const char **ret, struct why *why)
+{
+    sqlite3_stmt *st = nn_sql(&core->db, SQL_LEASE_COUNT, why);
+    uint64_t n = 0;
+    bool row;
+    enum rc rc;
+
+    if (st == NULL)
+        return why->rc;
+    nn_bind_span(st, 1, holder);
+    if ((rc = nn_step(&core->db, st, &row, why)) != RC_OK)
+        return rc;
+    if (row)
+        n = nn_column_u64(st, 0);
+    nn_done(st);
+    *ret = n == 0 ? arena_printf(arena, "Holder %.*s does not have any open files.", (int)holder.n, (const char *)holder.p)
+                  : arena_printf(arena, "[Lease.  Holder: %.*s, pending creates: %" PRIu64 "]", (int)holder.n,
+                                 (const char *)holder.p, n);
+    return *ret == NULL ? why_rc(why, RC_NOMEM) : RC_OK;
+}
+
+/* By number or path; *ret_found false when there is no such inode in the tree. */
+static enum rc
+find_file(struct nn_core *core, struct rpc_call *call, struct span src, uint64_t file_id, struct nn_inode *ret,
+          struct span *ret_path, bool *ret_found, struct why *why)
+{
+    struct nn_path path;
+    enum rc rc;
+
+    if (file_id != 0) {
+        if ((rc = nn_inode_find(&core->db, file_id, ret, ret_found, why)) != RC_OK || !*ret_found)
+            return rc;
+        return nn_inode_path(&core->db, &call->arena, file_id, ret_path, ret_found, why);
+    }
+    if ((rc = nn_path_lookup(&core->db, &call->arena, src, &path, why)) != RC_OK)
+        return rc;
+    *ret_found = nn_path_exists(&path);
+    if (*ret_found) {
+        *ret = path.inodes[path.depth];
+        *ret_path = path.text;
+    }
+    return RC_OK;
+}
+
+enum rc
+nn_lease_check(struct nn_core *core, struct rpc_call *call, struct span src, uint64_t file_id, struct span holder,
+               struct nn_inode *ret_file, struct span *ret_path, struct why *why)
+{
+    struct nn_inode file;
+    struct nn_lease lease;
+    struct span path = src;
+    const char *end = "";
+    bool found, leased = false;
+    enum rc rc;
+
+    if ((rc = find_file(core, call, src, file_id, &file, &path, &found, why)) != RC_OK ||
+        (rc = tail(core, &call->arena, holder, &end, why)) != RC_OK)
+        return rc;
+#define PATH_ARGS (int)path.n, (const char *)path.p, file_id, end
+    if (!found) {
+        path = src;
+        return why_set(why, RC_NOT_FOUND, "File does not exist: %.*s (inode %" PRIu64 ") %s", PATH_ARGS);
+    }
+    if (file.type != NN_FILE)
+        return why_set(why, RC_LEASE_EXPIRED, "INode is not a regular file: %.*s (inode %" PRIu64 ") %s", PATH_ARGS);
+    if (file.open && (rc = nn_lease_find(&core->db, &call->arena, file.id, &lease, &leased, why)) != RC_OK)
+        return rc;
+    if (!file.open || !leased)
+        return why_set(why, RC_LEASE_EXPIRED, "File is not open for writing: %.*s (inode %" PRIu64 ") %s", PATH_ARGS);
+    if (lease.holder.n != holder.n || memcmp(lease.holder.p, holder.p, holder.n) != 0)
+        return why_set(why, RC_LEASE_EXPIRED, "Client (=%.*s) is not the lease owner (=%.*s: %.*s (inode %" PRIu64 ") %s",
+                       (int)holder.n, (const char *)holder.p, (int)lease.holder.n, (const char *)lease.holder.p, PATH_ARGS);
+#undef PATH_ARGS
+    *ret_file = file;
+    *ret_path = path;
+    return RC_OK;
+}
+
+enum rc
+nn_lease_end(struct nn_core *core, uint64_t inode, bool *ret_done, struct why *why)
+{
+    struct nn_edit e = { .kind = EDIT_CLOSE, .at_ms = nn_core_now_ms(core) };
+    struct nn_inode file;
+    enum rc rc;
+
+    *ret_done = false;
+    if ((rc = nn_inode_find(&core->db, inode, &file, ret_done, why)) != RC_OK || !*ret_done)
+        return rc;
+    if ((rc = nn_blocks_may_close(core, &file, &e.close.length, ret_done, why)) != RC_OK || !*ret_done)
+        return rc;
+    e.close.inode = inode;
+    return nn_edit_apply(core, &e, why);
+}
+
+enum rc
+nn_apply_lease(struct nn_db *db, const struct nn_edit_lease *x, uint64_t at_ms, struct why *why)
+{
+    sqlite3_stmt *st = nn_sql(db, SQL_LEASE_ADD, why);
+
+    (void)at_ms;
+    if (st == NULL)
+        return why->rc;
+    nn_bind_u64(st, 1, x->inode);
+    nn_bind_span(st, 2, x->holder);
+    nn_bind_span(st, 3, x->client_node);
+    return nn_run(db, st, why);
+}
+
+/* ---- leases whose holder is gone ---- */
+
+#define LEASES_PER_ROUND 100
+
+/* Holders that have been idle past limit_ms, at most LEASES_PER_ROUND; joined as length-prefixed bytes. */
+static enum rc
+idle_holders(struct nn_core *core, uint64_t limit_ms, struct buf *ret, struct why *why)
+{
+    sqlite3_stmt *st = nn_sql(&core->db, SQL_LEASE_HOLDERS, why);
+    size_t n = 0;
+    bool row;
+    enum rc rc;
+
+    if (st == NULL)
+        return why->rc;
+    while ((rc = nn_step(&core->db, st, &row, why)) == RC_OK && row && n < LEASES_PER_ROUND) {
+        struct span holder = nn_column_span(st, 0);
+
+        if (nn_lease_idle_ms(core, holder) <= limit_ms)
+            continue;
+        buf_varint(ret, holder.n);
+        buf_put(ret, holder.p, holder.n);
+        n++;
+    }
+    nn_done(st);
+    return rc == RC_OK && !buf_ok(ret) ? why_rc(why, RC_NOMEM) : rc;
+}
+
+/* End the leases of one holder, as far as its files can be closed now. */
+static enum rc
+end_holder(struct nn_core *core, struct span holder, struct why *why)
+{
+    uint64_t files[LEASES_PER_ROUND];
+    size_t n = 0, closed = 0;
+    sqlite3_stmt *st = nn_sql(&core->db, SQL_LEASE_FILES, why);
+    bool row, done;
+    enum rc rc;
+
+    if (st == NULL)
+        return why->rc;
+    nn_bind_span(st, 1, holder);
+    nn_bind_u64(st, 2, LEASES_PER_ROUND);
+    while ((rc = nn_step(&core->db, st, &row, why)) == RC_OK && row)
+        files[n++] = nn_column_u64(st, 0);
+    for (size_t i = 0; rc == RC_OK && i < n; i++) {
+        rc = nn_lease_end(core, files[i], &done, why);
+        closed += rc == RC_OK && done;
+    }
+    if (rc == RC_OK && closed > 0) {
+        char text[300];
+        log_info("lease_ended", "holder=%s files=%zu reason=hard_limit", log_quote(holder.p, holder.n, text, sizeof text),
+                 closed);
+    }
+    return rc;
+}
+
+/* Forget holders that have been silent past the hard limit and have no file; the table knows those that do. */
+static void
+forget_idle(struct nn_core *core, uint64_t limit_ms)
+{
+    struct nn_leases *l = core->leases;
+    uint64_t now = nn_core_mono_ms(core);
+    struct holder *h, *next;
+
+    HASH_ITER(hh, l->holders, h, next) {
+        if (now - h->renewed_ms <= 2 * limit_ms)
+            continue;
+        HASH_DELETE(hh, l->holders, h);
+        mem_free(h);
+    }
+}
+
+enum rc
+nn_periodic_leases(struct nn_core *core, struct why *why)
+{
+    uint64_t limit_ms = core->nn->conf.lease_hard_ms;
+    struct buf holders;
+    struct rd r;
+    enum rc rc;
+
+    buf_init(&holders, 4 * MB);
+    if ((rc = idle_holders(core, limit_ms, &holders, why)) != RC_OK)
+        goto out;
+    rd_init(&r, holders.p, holders.n);
+    while (rc == RC_OK && r.left > 0)
+        rc = end_holder(core, rd_delimited(&r), why);
+    forget_idle(core, limit_ms);
+out:
+    buf_fini(&holders);
+    return rc;
+}

@@ -1,0 +1,77 @@
+#include "namenode/reader.h"
+
+#include "core/base/log.h"
+#include "core/io/queue.h"
+#include "core/io/thread.h"
+#include "namenode/admit.h"
+#include "namenode/dispatch.h"
+#include "namenode/snapshot.h"
+
+#define BATCH_MAX 16
+#define READ_US 5000            /* one read transaction of a long read */
+
+enum rc
+nn_reader_init(struct nn_reader *r, struct nn *nn, struct why *why)
+{
+    *r = (struct nn_reader){ .nn = nn };
+    return nn_db_open(&r->db, nn->vfs, nn->db_path, false, &nn->conf, why);
+}
+
+void
+nn_reader_fini(struct nn_reader *r)
+{
+    nn_db_fini(&r->db);
+}
+
+enum rc
+nn_reader_pause(struct nn_reader *r, uint64_t *begun_us, struct why *why)
+{
+    uint64_t now_us = clock_mono_us(r->nn->world->clock);
+    enum rc rc;
+
+    if (now_us - *begun_us < READ_US)
+        return RC_OK;
+    *begun_us = now_us;
+    if ((rc = nn_exec(&r->db, SQL_COMMIT, why)) != RC_OK)
+        return rc;
+    return nn_exec(&r->db, SQL_BEGIN, why);
+}
+
+void
+nn_reader_batch(struct nn_reader *r, struct rpc_call **calls, size_t n)
+{
+    const struct nn_answer *answer = r->nn->answer;
+    struct why why;
+
+    r->snap = nn_snapshot_ref(r->nn);
+    for (size_t i = 0; i < n; i++) {
+        struct rpc_call *call = calls[i];
+        enum rc rc = RC_OK;
+
+        if (sqlite3_get_autocommit(r->db.sql))      /* at the first call, or when a call before ended it with an error */
+            rc = nn_exec(&r->db, SQL_BEGIN, &why);
+        if (rc == RC_OK && (rc = nn_admit_reader(r, call, &why)) == RC_OK)
+            rc = nn_dispatch(r, call, &why);
+        if (rc != RC_OK)
+            answer->fail(call, &why);
+        else if ((call->method->flags & RPC_WAIT) == 0)
+            answer->reply(call);
+    }
+    if (!sqlite3_get_autocommit(r->db.sql) && nn_exec(&r->db, SQL_COMMIT, &why) != RC_OK) {
+        log_error("read_transaction_stuck", "reason=%s", why.text);
+        nn_set_failed(r->nn);
+    }
+    nn_snapshot_unref(r->nn, r->snap);
+    r->snap = NULL;
+}
+
+void
+nn_reader_run(void *arg)
+{
+    struct nn_reader *r = arg;
+    void *calls[BATCH_MAX];
+    size_t n;
+
+    while (queue_take_many(r->nn->read_queue, FOREVER, calls, BATCH_MAX, &n) == RC_OK)
+        nn_reader_batch(r, (struct rpc_call **)calls, n);
+}

@@ -1,0 +1,39 @@
+/*
+ * retry -- replies kept for calls that are asked again.
+ *
+ * A client that lost the reply to an at-most-once call repeats it with the same
+ * client id and call id; it then gets the reply of the first.  Only successes
+ * are kept, for conf's retry_cache_ms.  Core thread only.  In memory; what the
+ * log holds of the last minutes is read back at start.
+ */
+#ifndef NAMENODE_RETRY_H
+#define NAMENODE_RETRY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/base/buf.h"
+#include "core/base/rc.h"
+
+struct nn_db;
+struct nn_retry;
+
+enum rc nn_retry_new(uint64_t keep_ms, struct nn_retry **ret, struct why *why) MUST_CHECK;
+void nn_retry_free(struct nn_retry *r);
+
+/* Read the log back: replies of calls that are not older than keep_ms at now_ms (wall). */
+enum rc nn_retry_load(struct nn_retry *r, struct nn_db *db, uint64_t now_ms, struct why *why) MUST_CHECK;
+
+/* The reply of the first, or false.  Good until the next call on r. */
+bool nn_retry_find(const struct nn_retry *r, const uint8_t client_id[16], int32_t call_id, struct span *ret_reply);
+
+/* Keep a reply (copied).  It belongs to the open group until nn_retry_commit; nn_retry_rollback forgets it. */
+enum rc nn_retry_add(struct nn_retry *r, const uint8_t client_id[16], int32_t call_id, uint64_t at_ms,
+                     struct span reply, struct why *why) MUST_CHECK;
+void nn_retry_commit(struct nn_retry *r);
+void nn_retry_rollback(struct nn_retry *r);
+
+void nn_retry_expire(struct nn_retry *r, uint64_t now_ms);
+size_t nn_retry_count(const struct nn_retry *r);
+
+#endif
