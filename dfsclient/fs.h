@@ -40,10 +40,18 @@ struct fs_status {
 };
 
 struct fs_location {
-    char *host;                 /* as the NameNode gives it */
+    char *host;                 /* address to connect to, as the NameNode gives it */
     char *name;                 /* machine name for locality */
     char *node_uuid, *storage_uuid, *rack;
+    uint32_t storage_type;      /* StorageTypeProto's number */
     uint16_t data_port, ipc_port, http_port;
+};
+
+/* What lets a client use a block where security is on; empty elsewhere. */
+struct fs_token {
+    uint8_t *identifier, *password;
+    size_t identifier_n, password_n;
+    char *kind, *service;
 };
 
 struct fs_block {
@@ -52,7 +60,9 @@ struct fs_block {
     struct fs_location *locations;
     size_t location_count;
     bool corrupt;
+    bool open;                  /* still being written: bytes is what a new reader may see */
     char *pool;
+    struct fs_token token;
 };
 
 /* conf's fs.defaultFS unless uri ("hdfs://host:port") is given.  user NULL: $HADOOP_USER_NAME, else the login name. */
@@ -90,8 +100,46 @@ struct fs_summary {
 };
 enum rc fs_summary(struct fs *fs, const char *path, struct fs_summary *ret, struct why *why) MUST_CHECK;
 
-struct fs_usage { uint64_t capacity, used, remaining, under_replicated, corrupt, missing; };
+/* What the NameNode gives to new files and says of itself. */
+struct fs_defaults {
+    uint64_t block_bytes;
+    uint64_t trash_interval_min;
+    uint32_t replication, bytes_per_checksum, packet_bytes;
+};
+enum rc fs_defaults(struct fs *fs, struct fs_defaults *ret, struct why *why) MUST_CHECK;
+
+struct fs_usage {
+    uint64_t capacity, used, remaining;
+    uint64_t under_replicated, corrupt, missing, missing_single, pending_deletion;     /* blocks */
+};
 enum rc fs_usage(struct fs *fs, struct fs_usage *ret, struct why *why) MUST_CHECK;
+
+/* One DataNode as `dfs admin -report` shows it. */
+struct fs_node {
+    struct fs_location at;
+    uint64_t capacity, used, remaining, non_dfs_used, pool_used, cache_capacity, cache_used;
+    uint64_t last_contact_wall_ms, last_report_wall_ms;
+    uint32_t transfers, blocks;
+    uint32_t admin_state;       /* DatanodeInfoProto.AdminState */
+};
+enum fs_nodes { FS_NODES_ALL = 1, FS_NODES_LIVE, FS_NODES_DEAD, FS_NODES_DECOMMISSIONING, FS_NODES_ENTERING_MAINTENANCE,
+                FS_NODES_IN_MAINTENANCE };
+enum rc fs_nodes(struct fs *fs, enum fs_nodes which, struct arena *a, struct fs_node **ret, size_t *ret_n,
+                 struct why *why) MUST_CHECK;
+
+enum fs_safe_mode { FS_SAFE_MODE_LEAVE = 1, FS_SAFE_MODE_ENTER, FS_SAFE_MODE_GET, FS_SAFE_MODE_FORCE_EXIT };
+enum rc fs_safe_mode(struct fs *fs, enum fs_safe_mode what, bool *ret_on, struct why *why) MUST_CHECK;
+
+/* RC_OK when the caller may do all of access (4 read, 2 write, 1 execute), RC_DENIED when not. */
+enum rc fs_access(struct fs *fs, const char *path, unsigned access, struct why *why) MUST_CHECK;
+
+/* The server's answer to append, which this client does not speak further: RC_UNSUPPORTED where it is not to be had. */
+enum rc fs_append(struct fs *fs, const char *path, struct fs_writer **ret, struct why *why) MUST_CHECK;
+/* *ret_done false: the file is cut when its last block was recovered; poll fs_is_closed. */
+enum rc fs_truncate(struct fs *fs, const char *path, uint64_t bytes, bool *ret_done, struct why *why) MUST_CHECK;
+enum rc fs_is_closed(struct fs *fs, const char *path, bool *ret_closed, struct why *why) MUST_CHECK;
+/* True when the file is closed; false: its recovery has begun. */
+enum rc fs_recover_lease(struct fs *fs, const char *path, bool *ret_closed, struct why *why) MUST_CHECK;
 
 /*
  * Reading.  Bytes are verified; a replica that fails is left for another and

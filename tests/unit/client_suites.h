@@ -1,0 +1,12 @@
+/*
+ * client_suites -- the suites of unit_client.
+ */
+#ifndef TESTS_UNIT_CLIENT_SUITES_H
+#define TESTS_UNIT_CLIENT_SUITES_H
+
+#include "tests/unit/suites.h"
+
+Suite *suite_recovery(void);
+Suite *suite_replica(void);
+
+#endif

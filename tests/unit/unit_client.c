@@ -1,0 +1,3 @@
+#include "tests/unit/client_suites.h"
+
+UNIT_MAIN(suite_recovery, suite_replica)
