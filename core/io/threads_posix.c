@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -57,7 +58,7 @@ px_spawn(struct threads *t, const char *name, void (*fn)(void *arg), void *arg, 
     }
     start->fn = fn;
     start->arg = arg;
-    strncpy(start->name, name, sizeof start->name - 1);
+    snprintf(start->name, sizeof start->name, "%s", name);
 
     /* Signals of the process are for the thread that started it; faults stay with whoever causes them. */
     sigfillset(&all);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/buf.h"
 #include "core/base/mem.h"
 #include "tests/unit/suites.h"
 
@@ -95,12 +96,12 @@ END_TEST
 
 START_TEST(more_problems_than_fit_are_counted)
 {
-    char text[4000] = "";
+    char text[100 * 10 + 1];
     struct why why;
     struct conf c;
 
-    for (int i = 0; i < 100; i++)
-        strcat(text, "dfs.x = 1\n");
+    for (size_t i = 0; i < 100; i++)
+        memcpy(text + 10 * i, "dfs.x = 1\n", 11);
     ck_assert_int_eq(load(&c, NN, "a.conf", text, &why), RC_BAD_CONFIG);
     ck_assert_ptr_nonnull(strstr(why.text, "a.conf:12: "));
     ck_assert_ptr_null(strstr(why.text, "a.conf:13: "));
@@ -111,17 +112,22 @@ END_TEST
 
 START_TEST(long_value_is_read_whole)
 {
-    char text[3000] = "", *p = text;
+    static const char key[] = "dfs.datanode.data.dir = ";
     struct why why;
     struct conf c;
+    struct buf b;
+    size_t n;
 
-    p += sprintf(p, "dfs.datanode.data.dir = ");
+    buf_init(&b, 4 * KB);
+    buf_put_str(&b, key);
     for (int i = 0; i < 60; i++)
-        p += sprintf(p, "/srv/disk%02d/with a long name/#%d;,", i, i);
-    strcat(text, " ; sixty disks\ndfs.replication = 2\n");
-    ck_assert_int_eq(load(&c, DN, "a.conf", text, &why), RC_OK);
-    *p = '\0';
-    ck_assert_str_eq(c.dn_dirs, text + strlen("dfs.datanode.data.dir = "));
+        buf_printf(&b, "/srv/disk%02d/with a long name/#%d;,", i, i);
+    n = b.n;
+    buf_put(&b, " ; sixty disks\ndfs.replication = 2\n", 36);
+    ck_assert_int_eq(load(&c, DN, "a.conf", (const char *)b.p, &why), RC_OK);
+    b.p[n] = '\0';
+    ck_assert_str_eq(c.dn_dirs, (const char *)b.p + strlen(key));
+    buf_fini(&b);
     ck_assert_uint_eq(c.replication, 2);
     ck_assert_str_eq(conf_origin(&c, "dfs.replication"), "a.conf:2");
     conf_fini(&c);

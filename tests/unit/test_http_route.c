@@ -82,7 +82,7 @@ START_TEST(escapes_are_decoded_and_malformed_ones_stay)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         char s[32];
 
-        strcpy(s, cases[i].in);
+        memcpy(s, cases[i].in, strlen(cases[i].in) + 1);
         ck_assert_uint_eq(route_unescape(s), strlen(cases[i].out));
         ck_assert_str_eq(s, cases[i].out);
     }

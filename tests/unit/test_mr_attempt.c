@@ -18,7 +18,7 @@ make_text(size_t n, uint64_t seed)
     while (at < n) {
         uint64_t word = rng_below(&r.rng, 1 + rng_below(&r.rng, 3000));
 
-        at += (size_t)sprintf(p + at, "w%llu%s", (unsigned long long)word,
+        at += (size_t)snprintf(p + at, n + 64 - at, "w%llu%s", (unsigned long long)word,
                               rng_below(&r.rng, 9) == 0 ? "\n" : rng_below(&r.rng, 50) == 0 ? "  \t" : " ");
     }
     p[n] = 0;

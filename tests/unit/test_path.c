@@ -27,8 +27,9 @@ under(const char *dir, const char *name, char out[256])
 static bool
 note_name(void *arg, const char *name)
 {
-    strcat(arg, name);
-    strcat(arg, " ");
+    char *seen = arg, *end = seen + strlen(seen);
+
+    snprintf(end, 16, "%s ", name);
     return strcmp(name, "stop") != 0;
 }
 

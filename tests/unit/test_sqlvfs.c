@@ -58,7 +58,7 @@ bench_init(struct bench *b)
     b->io.ops = &b->ops;
     world_posix(&b->w);
     b->w.io = &b->io;
-    strcpy(b->dir, "/tmp/millrace-sqlvfs-XXXXXX");
+    snprintf(b->dir, sizeof b->dir, "/tmp/millrace-sqlvfs-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(b->dir));
     snprintf(b->path, sizeof b->path, "%s/state.db", b->dir);
 }
