@@ -1,0 +1,108 @@
+/*
+ * rpc_echo -- calls a second of core/rpc over loopback.
+ *
+ *     bench/rpc_echo [SECONDS]
+ *
+ * One server that answers at once on its loop's thread, one client with 1, 8
+ * and 64 callers; prints callers, calls a second, and the mean time of a call.
+ */
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/attr.h"
+#include "core/base/clock.h"
+#include "core/io/thread.h"
+#include "core/proto/client_namenode.pb-c.h"
+#include "core/rpc/client.h"
+#include "core/rpc/server.h"
+
+#define CALLERS_MAX 64
+
+struct bench {
+    struct world w;
+    struct rpc_client *client;
+    uint64_t until_ms;
+    atomic_ulong calls, failed;
+};
+
+static void
+submit(void *arg, struct rpc_call *call)
+{
+    (void)arg;
+    ((GetPreferredBlockSizeResponseProto *)call->reply)->bsize = 134217728;
+    rpc_reply(call);
+}
+
+static void
+call_until(void *arg)
+{
+    GetPreferredBlockSizeRequestProto request = GET_PREFERRED_BLOCK_SIZE_REQUEST_PROTO__INIT;
+    const ProtobufCMessage *reply;
+    struct bench *b = arg;
+    unsigned long calls = 0;
+    struct arena arena;
+    struct why why;
+
+    arena_init(&arena, 64 * KB);
+    request.filename = (ProtobufCBinaryData){ 12, (uint8_t *)"/user/root/f" };
+    while (clock_mono_ms(b->w.clock) < b->until_ms) {
+        if (rpc_client_call(b->client, 0, &request.base, &arena, 10000, &reply, &why) == RC_OK)
+            calls++;
+        else
+            atomic_fetch_add(&b->failed, 1);
+        arena_reset(&arena);
+    }
+    atomic_fetch_add(&b->calls, calls);
+    arena_fini(&arena);
+}
+
+static enum rc
+measure(struct bench *b, unsigned callers, unsigned seconds, struct why *why)
+{
+    struct thread *threads[CALLERS_MAX];
+    enum rc rc;
+
+    b->calls = b->failed = 0;
+    b->until_ms = clock_mono_ms(b->w.clock) + seconds * 1000;
+    for (unsigned i = 0; i < callers; i++)
+        if ((rc = thread_spawn(b->w.threads, "caller", call_until, b, &threads[i], why)) != RC_OK)
+            return rc;
+    for (unsigned i = 0; i < callers; i++)
+        thread_join(b->w.threads, threads[i]);
+    printf("%3u callers %8lu calls/s %8.1f us/call %lu failed\n", callers, b->calls / seconds,
+           (double)callers * seconds * 1e6 / (double)b->calls, b->failed);
+    return RC_OK;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct rpc_method method = { .name = "getPreferredBlockSize", .flags = RPC_READ | RPC_IDEMPOTENT };
+    struct rpc_protocol protocol = { "org.apache.hadoop.hdfs.protocol.ClientProtocol", 1, &method, 1 };
+    struct rpc_service service = { .protocol = &protocol, .submit = submit };
+    struct rpc_server_options so = { .frame_max = 1 * MB, .conn_max = 200, .inflight_max = 100, .idle_ms = 60000 };
+    struct rpc_client_options co = { .protocol = &protocol, .user = "bench", .connect_ms = 5000 };
+    unsigned seconds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 3;
+    struct rpc_server *server = NULL;
+    struct bench b = { 0 };
+    struct why why;
+    enum rc rc;
+
+    world_posix(&b.w);
+    if ((rc = rpc_protocol_init(&protocol, &client_namenode_protocol__descriptor, &why)) != RC_OK ||
+        (rc = net_addr_parse("127.0.0.1:0", 0, &so.at, &why)) != RC_OK ||
+        (rc = rpc_server_start(&b.w, &so, &service, 1, &server, &why)) != RC_OK)
+        goto out;
+    co.to = *rpc_server_address(server);
+    if ((rc = rpc_client_new(&b.w, &co, &b.client, &why)) != RC_OK)
+        goto out;
+    for (unsigned callers = 1; callers <= CALLERS_MAX && rc == RC_OK; callers *= 8)
+        rc = measure(&b, callers, seconds > 0 ? seconds : 1, &why);
+out:
+    if (rc != RC_OK)
+        fprintf(stderr, "rpc_echo: %s\n", why.text);
+    rpc_client_free(b.client);
+    rpc_server_free(server);
+    return rc == RC_OK ? EXIT_SUCCESS : EXIT_FAILURE;
+}
