@@ -39,7 +39,10 @@ accept_watch(struct rpc_server *s, bool on)
         s->accepting = on;
 }
 
-/* Close the connection that has done nothing for longest, if one has not for a while. */
+/*
+ * Make room: close the oldest connection whose peer has not said who it is, else
+ * the one that has done nothing for longest, if one has not for a while.
+ */
 static bool
 evict_one(struct rpc_server *s)
 {
@@ -48,6 +51,10 @@ evict_one(struct rpc_server *s)
 
     for (c = s->conns; c != NULL; c = c->next) {
         uint64_t idle = now - c->active_ms;
+        if (c->sock >= 0 && c->frame.state != FS_OPEN) {
+            victim = c;
+            break;
+        }
         if (c->inflight > 0 || c->sock < 0 || idle < longest)
             continue;
         victim = c;

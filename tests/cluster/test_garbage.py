@@ -118,7 +118,7 @@ def send_all(port, data):
             s.shutdown(socket.SHUT_WR)
             while s.recv(65536):
                 pass
-    except (ConnectionError, socket.timeout):
+    except OSError:
         pass
 
 

@@ -64,6 +64,7 @@ START_TEST(a_message_that_grows_past_the_arena_is_refused)
     memcpy(p, "\x0a\x00\x12\x00\x1a\x00", 6);
     arena_init(&a, 1 * MB);
     ck_assert_int_eq(rpc_decode(&add_block_request_proto__descriptor, &a, p, n, &m, &why), RC_BAD_MESSAGE);
+    ck_assert_ptr_nonnull(strstr(why.text, "too large"));
     ck_assert_uint_le(a.used, 1 * MB);
     arena_fini(&a);
     mem_free(p);
