@@ -65,6 +65,31 @@ nn_blocks_may_close(struct nn_core *core, const struct nn_inode *file, uint64_t 
     return RC_OK;
 }
 
+enum rc
+nn_blocks_recount(struct nn_core *core, uint64_t inode, struct why *why)
+{
+    (void)inode, (void)why;
+    core->snapshot_stale = true;
+    return RC_OK;
+}
+
+enum rc
+nn_blocks_locate_all(struct nn_reader *r, struct rpc_call *call, const struct nn_inode *file, LocatedBlocksProto **ret,
+                     struct why *why)
+{
+    LocatedBlocksProto *l = arena_alloc(&call->arena, sizeof *l);
+
+    (void)r;
+    if (l == NULL)
+        return why_rc(why, RC_NOMEM);
+    if (file->length != 0)
+        return why_set(why, RC_UNSUPPORTED, "locations of blocks are not known");
+    located_blocks_proto__init(l);
+    l->underconstruction = file->open;
+    *ret = l;
+    return RC_OK;
+}
+
 void
 nn_blocks_stop(struct nn_core *core)
 {

@@ -11,11 +11,14 @@
 #include <stdint.h>
 
 #include "core/base/rc.h"
+#include "core/proto/hdfs.pb-c.h"
 
 struct nn_core;
 struct nn_blocks;
 struct nn_nodes_view;
 struct nn_inode;
+struct nn_reader;
+struct rpc_call;
 
 /* Read what soft state needs from the tables. */
 enum rc nn_blocks_new(struct nn_core *core, struct nn_blocks **ret, struct why *why) MUST_CHECK;
@@ -31,6 +34,13 @@ void nn_blocks_freed(struct nn_core *core);
  * of it is unfinished. */
 enum rc nn_blocks_may_close(struct nn_core *core, const struct nn_inode *file, uint64_t *ret_length, bool *ret_may,
                             struct why *why) MUST_CHECK;
+
+/* The replication wanted for a file has changed in the open group: its blocks may have too few replicas or too many. */
+enum rc nn_blocks_recount(struct nn_core *core, uint64_t inode, struct why *why) MUST_CHECK;
+
+/* Where the blocks of a file are, for a listing or status with locations; in the call's arena. */
+enum rc nn_blocks_locate_all(struct nn_reader *r, struct rpc_call *call, const struct nn_inode *file,
+                             LocatedBlocksProto **ret, struct why *why) MUST_CHECK;
 
 /* Before the RPC server goes: end every held call. */
 void nn_blocks_stop(struct nn_core *core);

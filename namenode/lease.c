@@ -128,12 +128,10 @@ nn_lease_find(struct nn_db *db, struct arena *arena, uint64_t inode, struct nn_l
     return rc;
 }
 
-/* "[Lease.  Holder: X, pending creates: N]" or "Holder X does not have any open files." */
 static enum rc
-tail(struct nn_core *core, struct arena *arena, struct span holder, const char **ret, struct why *why)
+count_files(struct nn_core *core, struct span holder, uint64_t *ret, struct why *why)
 {
     sqlite3_stmt *st = nn_sql(&core->db, SQL_LEASE_COUNT, why);
-    uint64_t n = 0;
     bool row;
     enum rc rc;
 
@@ -142,9 +140,31 @@ tail(struct nn_core *core, struct arena *arena, struct span holder, const char *
     nn_bind_span(st, 1, holder);
     if ((rc = nn_step(&core->db, st, &row, why)) != RC_OK)
         return rc;
-    if (row)
-        n = nn_column_u64(st, 0);
+    *ret = row ? nn_column_u64(st, 0) : 0;
     nn_done(st);
+    return RC_OK;
+}
+
+enum rc
+nn_lease_renew_known(struct nn_core *core, struct span holder, struct why *why)
+{
+    uint64_t n;
+    enum rc rc;
+
+    if ((rc = count_files(core, holder, &n, why)) != RC_OK || n == 0)
+        return rc;
+    return nn_lease_renew(core, holder, why);
+}
+
+/* "[Lease.  Holder: X, pending creates: N]" or "Holder X does not have any open files." */
+static enum rc
+tail(struct nn_core *core, struct arena *arena, struct span holder, const char **ret, struct why *why)
+{
+    uint64_t n;
+    enum rc rc;
+
+    if ((rc = count_files(core, holder, &n, why)) != RC_OK)
+        return rc;
     *ret = n == 0 ? arena_printf(arena, "Holder %.*s does not have any open files.", (int)holder.n, (const char *)holder.p)
                   : arena_printf(arena, "[Lease.  Holder: %.*s, pending creates: %" PRIu64 "]", (int)holder.n,
                                  (const char *)holder.p, n);

@@ -28,6 +28,9 @@ enum rc nn_leases_reload(struct nn_core *core, struct why *why) MUST_CHECK;    /
 /* Note that holder is alive.  Memory only: never waits for a commit. */
 enum rc nn_lease_renew(struct nn_core *core, struct span holder, struct why *why) MUST_CHECK;
 
+/* As nn_lease_renew if holder has an open file, else nothing. */
+enum rc nn_lease_renew_known(struct nn_core *core, struct span holder, struct why *why) MUST_CHECK;
+
 /* How long holder has not renewed; since the start at most. */
 uint64_t nn_lease_idle_ms(const struct nn_core *core, struct span holder);
 
@@ -44,6 +47,16 @@ enum rc nn_lease_find(struct nn_db *db, struct arena *arena, uint64_t inode, str
  */
 enum rc nn_lease_check(struct nn_core *core, struct rpc_call *call, struct span src, uint64_t file_id, struct span holder,
                        struct nn_inode *ret_file, struct span *ret_path, struct why *why) MUST_CHECK;
+
+/*
+ * The file of p is to be written by holder, who called: nothing to do when it is
+ * closed.  When its writer has been silent past the soft limit its lease is
+ * ended.  RC_BEING_CREATED, RC_IN_RECOVERY with HDFS's texts; operation is
+ * "CREATE_FILE" or the like.
+ */
+struct nn_path;
+enum rc nn_lease_take_over(struct nn_core *core, struct rpc_call *call, const char *operation, const struct nn_path *p,
+                           struct span holder, struct why *why) MUST_CHECK;
 
 /*
  * End the lease of an open file whose writer is gone.  *ret_done false: its last

@@ -23,7 +23,6 @@ RPC_UNSUPPORTED(get_additional_datanode, nn_core, GetAdditionalDatanodeRequestPr
 RPC_UNSUPPORTED(report_bad_blocks, nn_core, ReportBadBlocksRequestProto, ReportBadBlocksResponseProto)
 RPC_UNSUPPORTED(set_safe_mode, nn_core, SetSafeModeRequestProto, SetSafeModeResponseProto)
 RPC_UNSUPPORTED(get_block_locations, nn_reader, GetBlockLocationsRequestProto, GetBlockLocationsResponseProto)
-RPC_UNSUPPORTED(get_located_file_info, nn_reader, GetLocatedFileInfoRequestProto, GetLocatedFileInfoResponseProto)
 RPC_UNSUPPORTED(get_fs_stats, nn_reader, GetFsStatusRequestProto, GetFsStatsResponseProto)
 RPC_UNSUPPORTED(get_datanode_report, nn_reader, GetDatanodeReportRequestProto, GetDatanodeReportResponseProto)
 RPC_UNSUPPORTED(get_datanode_storage_report, nn_reader, GetDatanodeStorageReportRequestProto, GetDatanodeStorageReportResponseProto)
