@@ -5,8 +5,7 @@
 # larger than it needs to be, or not needed, is an error too.
 set -eu
 cd "$1"
-find core namenode datanode jobtracker tasktracker dfsclient libmr jobs tests tools web millrace \
-    -name '*.[ch]' -type f 2>/dev/null | LC_ALL=C sort |
+find . -name '*.[ch]' -type f ! -path './build*' ! -path './.*' | sed 's|^\./||' | LC_ALL=C sort |
 xargs awk '
 function measure(what, n, most) {
     if (what in listed) {
