@@ -13,6 +13,7 @@
 #define TRACKERS_MAX 100000
 #define LOST_REPORTS_MAX 3          /* reduces that could not fetch an output before it counts as lost */
 #define COMMIT_AGAIN_MS 1000
+#define CLEAN_AGAIN_MS 30000
 
 void
 jt_work_free(struct jt_work *w)
@@ -601,13 +602,17 @@ jt_core_committed(struct jt_core *c, const struct jt_now *now, uint64_t job, enu
 }
 
 void
-jt_core_cleaned(struct jt_core *c, const struct jt_now *now UNUSED, uint64_t job)
+jt_core_cleaned(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc)
 {
     struct jt_job *j = jt_core_find_job(c, job);
 
     if (j == NULL)
         return;
     j->cleaning = false;
+    if (rc_retry(rc) != RETRY_NEVER) {
+        j->commit_again_ms = now->mono_ms + CLEAN_AGAIN_MS;
+        return;
+    }
     j->cleaned = true;
     jt_store_job_put(c->store, j);
     jt_store_code_drop(c->store, j->number);

@@ -77,7 +77,7 @@ void jt_core_output_lost(struct jt_core *c, const struct jt_now *now, const TtOu
 
 /* Work of the filesystem is done; why is read when rc is not RC_OK. */
 void jt_core_committed(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc, const struct why *why);
-void jt_core_cleaned(struct jt_core *c, const struct jt_now *now, uint64_t job);
+void jt_core_cleaned(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc);
 
 /* A job as loaded: what it waited for when the last run ended. */
 void jt_core_resume(struct jt_core *c, struct jt_job *j, const struct jt_now *now);

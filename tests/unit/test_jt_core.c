@@ -48,7 +48,7 @@ START_TEST(job_runs_maps_then_reduce_then_commits_its_winners)
     ck_assert_uint_eq(j->state, JOB_SUCCEEDED);
     ck_assert_uint_eq(world_orders(&w, 0, ORDER_FORGET_JOB), 1);
     jt_work_free(only_work(&w, WORK_CLEAN));
-    jt_core_cleaned(&w.core, &w.now, j->number);
+    jt_core_cleaned(&w.core, &w.now, j->number, RC_OK);
     ck_assert(j->cleaned);
     world_fini(&w);
 }

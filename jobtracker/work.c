@@ -1,0 +1,159 @@
+#include "jobtracker/work.h"
+
+#include <string.h>
+
+#include "core/base/arena.h"
+#include "core/base/mem.h"
+#include "dfsclient/fs.h"
+
+#define WORK_ARENA (64 * MB)
+
+void
+jt_hand_fini(struct jt_hand *h)
+{
+    if (h->fs != NULL)
+        fs_close(h->fs);
+    mem_free(h->user);
+    h->fs = NULL;
+    h->user = NULL;
+}
+
+static enum rc
+be(struct jt_hand *h, const char *user, struct why *why)
+{
+    enum rc rc;
+
+    if (h->fs != NULL && strcmp(h->user, user) == 0)
+        return RC_OK;
+    jt_hand_fini(h);
+    if ((h->user = mem_strdup(user)) == NULL)
+        return why_rc(why, RC_NOMEM);
+    if ((rc = fs_open(h->w, h->conf, NULL, user, &h->fs, why)) != RC_OK)
+        h->fs = NULL;
+    return rc;
+}
+
+enum rc
+jt_work_check(struct jt_hand *h, const char *user, const char *output, struct why *why)
+{
+    struct fs_status st;
+    struct arena a;
+    enum rc rc;
+
+    if ((rc = be(h, user, why)) != RC_OK)
+        return rc;
+    arena_init(&a, 1 * MB);
+    rc = fs_stat(h->fs, output, &a, &st, why);
+    arena_fini(&a);
+    if (rc == RC_OK)
+        return why_set(why, RC_EXISTS, "Output directory %s already exists: nothing was started.  Give another -output, "
+                       "delete it with `dfs rm -r %s`, or run with --overwrite", output, output);
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+/* Does the output hold this job's _SUCCESS?  Then an earlier commit got that far. */
+static enum rc
+is_committed(struct jt_hand *h, const struct jt_work *w, struct arena *a, bool *ret, struct why *why)
+{
+    char *path = arena_printf(a, "%s/_SUCCESS", w->output), text[JT_ID_TEXT + 1];
+    struct fs_reader *r;
+    size_t n = 0;
+    enum rc rc;
+
+    *ret = false;
+    if (path == NULL)
+        return why_rc(why, RC_NOMEM);
+    if ((rc = fs_open_read(h->fs, path, &r, why)) == RC_NOT_FOUND)
+        return RC_OK;
+    if (rc != RC_OK)
+        return rc;
+    rc = fs_pread(r, text, sizeof text, 0, &n, why);
+    fs_close_read(r);
+    *ret = rc == RC_OK && n >= strlen(w->id) && memcmp(text, w->id, strlen(w->id)) == 0;
+    return rc;
+}
+
+/* One winner's file into the directory that becomes the output; it may be there from an earlier try. */
+static enum rc
+gather(struct jt_hand *h, const struct jt_work *w, size_t i, struct arena *a, struct why *why)
+{
+    char *from = arena_printf(a, "%s/%s", w->work, w->parts[i]);
+    char *to = arena_printf(a, "%s/out%s", w->work, strrchr(w->parts[i], '/'));
+    struct fs_status st;
+    struct why first;
+    enum rc rc;
+
+    if (from == NULL || to == NULL)
+        return why_rc(why, RC_NOMEM);
+    if ((rc = fs_rename_to(h->fs, from, to, false, &first)) == RC_OK)
+        return RC_OK;
+    if (fs_stat(h->fs, to, a, &st, why) == RC_OK && fs_stat(h->fs, from, a, &st, why) == RC_NOT_FOUND)
+        return RC_OK;
+    return why_set(why, rc, "%s", first.text);
+}
+
+static enum rc
+write_success(struct jt_hand *h, const struct jt_work *w, struct arena *a, struct why *why)
+{
+    struct fs_create_options o = { .overwrite = true };
+    char *path = arena_printf(a, "%s/out/_SUCCESS", w->work), *text = arena_printf(a, "%s\n", w->id);
+    struct fs_writer *wr;
+    enum rc rc;
+
+    if (path == NULL || text == NULL)
+        return why_rc(why, RC_NOMEM);
+    if ((rc = fs_create(h->fs, path, &o, &wr, why)) != RC_OK)
+        return rc;
+    if ((rc = fs_write(wr, text, strlen(text), why)) != RC_OK) {
+        fs_abandon_write(wr);
+        return rc;
+    }
+    return fs_close_write(wr, why);
+}
+
+enum rc
+jt_work_commit(struct jt_hand *h, const struct jt_work *w, struct why *why)
+{
+    struct arena a;
+    char *out;
+    bool done;
+    enum rc rc;
+
+    if ((rc = be(h, w->user, why)) != RC_OK)
+        return rc;
+    arena_init(&a, WORK_ARENA);
+    if ((rc = is_committed(h, w, &a, &done, why)) != RC_OK || done)
+        goto out;
+    rc = RC_NOMEM;
+    if ((out = arena_printf(&a, "%s/out", w->work)) == NULL) {
+        (void)why_rc(why, rc);
+        goto out;
+    }
+    if ((rc = fs_mkdirs(h->fs, out, 0777, true, why)) != RC_OK)
+        goto out;
+    for (size_t i = 0; i < w->part_count; i++)
+        if ((rc = gather(h, w, i, &a, why)) != RC_OK)
+            goto out;
+    if ((rc = write_success(h, w, &a, why)) != RC_OK)
+        goto out;
+    if ((rc = fs_rename_to(h->fs, out, w->output, false, why)) == RC_EXISTS &&
+        (is_committed(h, w, &a, &done, why) == RC_OK && done))
+        rc = RC_OK;                 /* the reply of an earlier rename was lost */
+    else if (rc == RC_EXISTS)
+        rc = why_set(why, RC_EXISTS, "%s was made by somebody else while the job ran", w->output);
+out:
+    arena_fini(&a);
+    return rc;
+}
+
+enum rc
+jt_work_clean(struct jt_hand *h, const struct jt_work *w, struct why *why)
+{
+    bool deleted;
+    enum rc rc;
+
+    if ((rc = be(h, w->user, why)) != RC_OK)
+        return rc;
+    rc = fs_delete(h->fs, w->work, true, &deleted, why);
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
