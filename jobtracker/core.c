@@ -51,7 +51,7 @@ work_new(enum jt_work_kind kind, const struct jt_job *j)
     if ((w->parts = mem_calloc((size_t)n + 1, sizeof *w->parts)) == NULL)
         goto out;
     for (uint32_t i = 0; i < n; i++) {
-        char text[JT_ATTEMPT_TEXT];
+        char text[ATTEMPT_ID_TEXT];
 
         w->parts[i] = mem_printf("%s/part-%c-%05u", jt_attempt_text(tasks[i].winner, text),
                                  j->reduce_count != 0 ? 'r' : 'm', i);
@@ -112,7 +112,7 @@ jt_core_find_job(struct jt_core *c, uint64_t number)
 enum rc
 jt_core_get_job(struct jt_core *c, const char *id, struct jt_job **ret, struct why *why)
 {
-    struct jt_job *j = jt_core_find_job(c, jt_job_id_parse(c->created_ms, id));
+    struct jt_job *j = jt_core_find_job(c, job_id_parse(c->created_ms, id));
 
     if (j == NULL)
         return why_set(why, RC_JOB_NOT_FOUND, "no job %s here; `mr ps --all` lists those that are", id);
@@ -364,7 +364,7 @@ fail_task(struct jt_core *c, struct jt_attempt *a, const struct jt_now *now)
     struct jt_task *t = a->task;
     struct jt_job *j = t->job;
     uint32_t max = t->is_map ? j->spec->map_attempts : j->spec->reduce_attempts;
-    char text[JT_ATTEMPT_TEXT], *reason;
+    char text[ATTEMPT_ID_TEXT], *reason;
 
     log_info("attempt_failed", "attempt=%s tracker=%s failures=%u of=%u", jt_attempt_text(a, text), a->tracker->uuid,
              t->failures, max);
@@ -667,7 +667,7 @@ start_attempt(struct jt_core *c, struct jt_tracker *t, const struct jt_choice *c
 {
     struct jt_task *task = choice->task;
     struct jt_attempt *a = jt_attempt_add(task, task->next_number, ATTEMPT_RUNNING, t, choice->locality, now->wall_ms);
-    char text[JT_ATTEMPT_TEXT];
+    char text[ATTEMPT_ID_TEXT];
 
     if (a == NULL)
         return false;

@@ -24,7 +24,7 @@ enum jt_work_kind { WORK_COMMIT, WORK_CLEAN };
 struct jt_work {
     enum jt_work_kind kind;
     uint64_t job;
-    char id[JT_ID_TEXT];
+    char id[JOB_ID_TEXT];
     char *user, *work, *output;
     char **parts;                   /* COMMIT: "attempt_.../part-r-00000" of each winner, below work */
     size_t part_count;

@@ -82,7 +82,7 @@ static const char *const phases[] = { "map", "sort", "shuffle", "merge", "reduce
 static enum rc
 fill_attempt(const struct jt_attempt *a, struct arena *arena, JtAttemptStatus *ret)
 {
-    char text[JT_ATTEMPT_TEXT];
+    char text[ATTEMPT_ID_TEXT];
 
     jt_attempt_status__init(ret);
     if ((ret->id = arena_strdup(arena, jt_attempt_text(a, text))) == NULL)
@@ -329,7 +329,7 @@ static enum rc
 add_log(struct jt *jt, const struct jt_attempt *a, struct arena *arena, JtLogsReply *ret)
 {
     JtLog *row = arena_zalloc(arena, sizeof *row);
-    char text[JT_ATTEMPT_TEXT];
+    char text[ATTEMPT_ID_TEXT];
     uint8_t *log;
     size_t n;
 
@@ -365,7 +365,7 @@ jt_do_job_logs(struct jt *jt, struct rpc_call *call, const JtLogsRequest *req, J
         return why_rc(why, RC_NOMEM);
     for (uint32_t i = 0; i < j->map_count + j->reduce_count; i++)
         DL_FOREACH(task_at(j, i)->attempts, a) {
-            char text[JT_ATTEMPT_TEXT];
+            char text[ATTEMPT_ID_TEXT];
 
             if (req->attempt[0] != '\0' && strcmp(jt_attempt_text(a, text), req->attempt) != 0)
                 continue;

@@ -1,11 +1,7 @@
 #include "jobtracker/job.h"
 
-#include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "core/base/mem.h"
 
@@ -129,7 +125,7 @@ jt_job_new(uint64_t number, uint64_t created_ms, const char *user, JtJobSpec *sp
     j->number = number;
     j->submitted_ms = now->wall_ms;
     j->version = 1;
-    jt_job_id_text(created_ms, number, j->id);
+    (void)job_id_text(created_ms, number, j->id);
     j->map_count = (uint32_t)spec->n_maps;
     j->reduce_count = spec->reduces;
     if ((j->user = mem_strdup(user)) == NULL || (j->reason = mem_strdup("")) == NULL ||
@@ -317,36 +313,10 @@ jt_job_is_done(const struct jt_job *j)
     return j->reduce_count == 0 ? j->maps_done == j->map_count : j->reduces_done == j->reduce_count;
 }
 
-void
-jt_job_id_text(uint64_t created_ms, uint64_t number, char out[JT_ID_TEXT])
-{
-    time_t s = (time_t)(created_ms / 1000);
-    struct tm tm;
-
-    (void)gmtime_r(&s, &tm);
-    (void)snprintf(out, JT_ID_TEXT, "job_%04d%02d%02d%02d%02d_%04" PRIu64, tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-                   tm.tm_hour, tm.tm_min, number);
-}
-
-uint64_t
-jt_job_id_parse(uint64_t created_ms, const char *text)
-{
-    char want[JT_ID_TEXT];
-    const char *last = strrchr(text, '_');
-    uint64_t number;
-
-    if (last == NULL || (number = strtoull(last + 1, NULL, 10)) == 0)
-        return 0;
-    jt_job_id_text(created_ms, number, want);
-    return strcmp(want, text) == 0 ? number : 0;
-}
-
 const char *
-jt_attempt_text(const struct jt_attempt *a, char out[JT_ATTEMPT_TEXT])
+jt_attempt_text(const struct jt_attempt *a, char out[ATTEMPT_ID_TEXT])
 {
-    (void)snprintf(out, JT_ATTEMPT_TEXT, "attempt_%s_%c_%06u_%u", a->task->job->id + strlen("job_"),
-                   a->task->is_map ? 'm' : 'r', a->task->index, a->number);
-    return out;
+    return attempt_id_text(a->task->job->id, a->task->is_map, a->task->index, a->number, out);
 }
 
 void

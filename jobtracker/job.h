@@ -17,12 +17,11 @@
 
 #include "core/base/rc.h"
 #include "core/base/table.h"
+#include "core/proto/job_id.h"
 #include "core/proto/jobtracker.pb-c.h"
 #include "jobtracker/state.h"
 #include "jobtracker/tracker.h"
 
-#define JT_ID_TEXT 48
-#define JT_ATTEMPT_TEXT 72
 #define JT_SUBMIT_ID_BYTES 16
 #define JT_TOKEN_BYTES 32
 
@@ -76,7 +75,7 @@ struct jt_task {
 
 struct jt_job {
     uint64_t number;
-    char id[JT_ID_TEXT];
+    char id[JOB_ID_TEXT];
     char *user;
     char *work;                         /* directory below which attempts write */
     JtJobSpec *spec;
@@ -134,11 +133,8 @@ void jt_job_set_state(struct jt_job *j, unsigned state, const struct jt_now *now
 bool jt_job_reduces_may_start(const struct jt_job *j);
 bool jt_job_is_done(const struct jt_job *j);            /* every task has a winner */
 
-/* Texts as people see them. */
-void jt_job_id_text(uint64_t created_ms, uint64_t number, char out[JT_ID_TEXT]);
-const char *jt_attempt_text(const struct jt_attempt *a, char out[JT_ATTEMPT_TEXT]);
-/* The number in a job id of this JobTracker, 0 if it is not one. */
-uint64_t jt_job_id_parse(uint64_t created_ms, const char *text);
+/* Its name as people see it. */
+const char *jt_attempt_text(const struct jt_attempt *a, char out[ATTEMPT_ID_TEXT]);
 
 /* Replace a text that the heap owns; keeps the old one when memory is short. */
 void jt_text_set(char **text, const char *to);

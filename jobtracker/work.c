@@ -55,7 +55,7 @@ jt_work_check(struct jt_hand *h, const char *user, const char *output, struct wh
 static enum rc
 is_committed(struct jt_hand *h, const struct jt_work *w, struct arena *a, bool *ret, struct why *why)
 {
-    char *path = arena_printf(a, "%s/_SUCCESS", w->output), text[JT_ID_TEXT + 1];
+    char *path = arena_printf(a, "%s/_SUCCESS", w->output), text[JOB_ID_TEXT + 1];
     struct fs_reader *r;
     size_t n = 0;
     enum rc rc;
