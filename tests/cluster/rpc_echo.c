@@ -149,7 +149,8 @@ ask_bsize(struct rpc_client *c, const char *name, uint64_t *ret, struct why *why
 
     arena_init(&arena, 64 * KB);
     request.filename = rpc_text(&arena, name);
-    if ((rc = rpc_client_call(c, M_BSIZE, &request.base, &arena, 10 * SECOND, &reply, why)) == RC_OK)
+    rc = request.filename.data != NULL ? RC_OK : why_rc(why, RC_NOMEM);
+    if (rc == RC_OK && (rc = rpc_client_call(c, M_BSIZE, &request.base, &arena, 10 * SECOND, &reply, why)) == RC_OK)
         *ret = ((const GetPreferredBlockSizeResponseProto *)reply)->bsize;
     arena_fini(&arena);
     return rc;
@@ -484,6 +485,31 @@ START_TEST(who_does_not_read_is_not_read_and_others_are_served)
 }
 END_TEST
 
+START_TEST(a_failed_allocation_costs_a_call_and_no_more)
+{
+    struct rig r;
+    struct rpc_client *c;
+    unsigned failed = 0;
+    uint64_t v;
+
+    rig_init(&r);
+    for (uint64_t n = 1; n < 60; n++) {
+        c = client_new(&r, 0);
+        mem_fail_nth(n);            /* in the client or in the server */
+        if (ask_bsize(c, "17", &v, &r.why) == RC_OK)
+            ck_assert_uint_eq(v, 17);
+        else
+            failed++;
+        mem_fail_nth(0);
+        ck_assert_int_eq(ask_bsize(c, "18", &v, &r.why), RC_OK);
+        ck_assert_uint_eq(v, 18);
+        rpc_client_free(c);
+    }
+    ck_assert_uint_gt(failed, 0);
+    rig_fini(&r);
+}
+END_TEST
+
 static Suite *
 suite_rpc_echo(void)
 {
@@ -502,6 +528,7 @@ suite_rpc_echo(void)
     tcase_add_test(t, a_connection_that_died_idle_is_replaced);
     tcase_add_test(t, nobody_there_is_refused);
     tcase_add_test(t, who_does_not_read_is_not_read_and_others_are_served);
+    tcase_add_test(t, a_failed_allocation_costs_a_call_and_no_more);
     suite_add_tcase(s, t);
     return s;
 }

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Garbage to every port of a running cluster: the daemons stay up, keep serving, and keep their memory.
 
-    test_garbage.py [--pid PID]... [--rss-mb N] [--idle N] [--seed N] HOST:PORT[/KIND]...
+    test_garbage.py [--pid PID]... [--rss-mb N] [--idle N] [--seed N] [HOST:PORT[/KIND]]...
 
-KIND is rpc (the default: Hadoop RPC), data (DataTransferProtocol) or http; it only decides how a port is asked
-whether it still serves.  With --pid the memory of those processes is compared before and after.
+KIND is rpc (the default: Hadoop RPC), data (DataTransferProtocol), http or open (it must only accept); it decides how a
+port is asked whether it still serves.  With --pid the memory of those processes is compared before and after.  Without
+a port a cluster is started, and every port of it is tried.
 """
 
 import argparse
@@ -15,6 +16,8 @@ import socket
 import struct
 import sys
 import time
+
+import harness
 
 DEADLINE_S = 10
 CLIENT_PROTOCOL = b"org.apache.hadoop.hdfs.protocol.ClientProtocol"
@@ -81,6 +84,8 @@ class Port:
                 # Version 28, READ_BLOCK of a block of no pool: an answer, or the end of the connection.
                 s.sendall(b"\x00\x1c\x51" + delimited(b""))
                 read_some(s)
+            elif self.kind == "open":
+                pass
             else:
                 s.sendall(PREAMBLE + CONTEXT + call(b"noSuchMethod", b""))
                 head = read_exactly(s, 4)
@@ -225,6 +230,56 @@ def rss_mb(pid):
     raise AssertionError(f"process {pid} is gone or a zombie")
 
 
+ATTACKS = {
+    "random_bytes": random_bytes, "garbage_after_hello": garbage_after_hello, "mutated_calls": mutated_calls,
+    "huge_lengths": huge_lengths, "announced_but_not_sent": announced_but_not_sent, "half_frames": half_frames,
+    "slow_header": slow_header, "decompressed_bomb": decompressed_bomb, "http_garbage": http_garbage,
+    "idle_connections": idle_connections,
+}
+
+
+def descriptors_for(idle):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < idle + 200:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def attack(port, name, seed, idle, rss_before, rss_limit_mb):
+    """Raises when the port no longer serves, or a process grew too much."""
+    extra = (idle,) if name == "idle_connections" else ()
+    ATTACKS[name](port, random.Random(seed), *extra)
+    port.serves()
+    for pid, was in rss_before.items():
+        now = rss_mb(pid)
+        expect(now - was <= rss_limit_mb, f"process {pid} grew from {was:.0f} to {now:.0f} MB")
+
+
+class Garbage(harness.ClusterTest):
+    nodes = 2
+
+    def ports(self):
+        """Every port of the cluster with the kind of what listens there."""
+        kinds = {"nn": "rpc", "jt": "rpc", "dn": "data", "tt": "open"}
+        for name, daemon in sorted(self.cluster.ps().items()):
+            yield Port(f"{daemon['rpc']}/{kinds[name.rstrip('0123456789')]}")
+            if daemon["http"]:
+                yield Port(f"{daemon['http']}/http")
+
+    def test_every_port_survives_everything(self):
+        seed = int.from_bytes(os.urandom(4), "big")
+        data = harness.pattern(300_000)
+        self.dfs("put", self.temp("f", data), "/f")
+        pids = {name: m["pid"] for name, m in self.cluster.ps().items()}
+        before = {pid: rss_mb(pid) for pid in pids.values()}
+        descriptors_for(1000)
+        for port in self.ports():
+            for name in ATTACKS:
+                with self.subTest(port=str(port), attack=name, seed=seed):
+                    attack(port, name, seed, 1000, before, 200 * harness.SLOW)
+        self.assertEqual({name: m["pid"] for name, m in self.cluster.ps().items()}, pids)
+        self.assertEqual(self.dfs("cat", "/f", binary=True).stdout, data)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("ports", nargs="+", metavar="HOST:PORT[/KIND]")
@@ -235,26 +290,17 @@ def main():
     args = parser.parse_args()
     seed = args.seed if args.seed is not None else int.from_bytes(os.urandom(4), "big")
     print(f"seed {seed}")
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard if soft < args.idle + 200 else soft, hard))
+    descriptors_for(args.idle)
     ports = [Port(p) for p in args.ports]
     for port in ports:
         port.serves()
     before = {pid: rss_mb(pid) for pid in args.pid}
-    attacks = [random_bytes, garbage_after_hello, mutated_calls, huge_lengths, announced_but_not_sent, half_frames,
-               slow_header, decompressed_bomb, http_garbage,
-               lambda port, rng: idle_connections(port, rng, args.idle)]
-    names = [a.__name__ for a in attacks[:-1]] + ["idle_connections"]
     failed = 0
     for port in ports:
-        for name, attack in zip(names, attacks):
+        for name in ATTACKS:
             started = time.monotonic()
             try:
-                attack(port, random.Random(seed))
-                port.serves()
-                for pid, was in before.items():
-                    now = rss_mb(pid)
-                    expect(now - was <= args.rss_mb, f"process {pid} grew from {was:.0f} to {now:.0f} MB")
+                attack(port, name, seed, args.idle, before, args.rss_mb)
             except (AssertionError, OSError) as e:
                 failed += 1
                 print(f"FAIL {port} {name}: {e}")
@@ -266,4 +312,6 @@ def main():
 
 
 if __name__ == "__main__":
+    if len(sys.argv) == 1:
+        harness.main()
     sys.exit(main())

@@ -90,7 +90,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     frame_init(&f, &options, &peer);
     if (data[0] & 0x80) {
         f.state = FS_OPEN;
-        strcpy(f.user, "root");
+        memcpy(f.user, "root", 5);
     }
     for (size_t at = 1; at < n; at += step) {
         bool more;
