@@ -154,8 +154,10 @@ static inline void mr_emit(struct mr_task *t, const void *key, size_t key_len, c
         t->api->flush(t, need);
     p = t->at;
     memcpy(p, &head, sizeof head);
-    memcpy(p + sizeof head, key, key_len);
-    memcpy(p + sizeof head + key_len, value, value_len);
+    if (key_len > 0)
+        memcpy(p + sizeof head, key, key_len);
+    if (value_len > 0)
+        memcpy(p + sizeof head + key_len, value, value_len);
     t->at = p + need;
 }
 

@@ -6,6 +6,12 @@
 #include "core/base/table.h"
 #include "tests/unit/suites.h"
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1      /* gcc's way to say it */
+#endif
+#endif
+
 suite_fn suite_mem;
 
 START_TEST(blocks_are_aligned_counted_and_freed)
