@@ -6,6 +6,7 @@
 
 #include "core/io/sqlvfs.h"
 #include "core/io/sqlvfs_priv.h"
+#include "core/io/thread.h"
 
 static enum rc
 rc_of_sql(int sql_rc, const struct why *last)
@@ -44,9 +45,9 @@ why_of(struct sqlvfs *v, sqlite3 *db, int sql_rc, struct why *why, const char *w
     enum rc rc;
 
     if (v != NULL && is_from_vfs(sql_rc)) {
-        sqlite3_mutex_enter(v->mutex);
+        mutex_lock(v->world.threads, v->mutex);
         last = v->last;
-        sqlite3_mutex_leave(v->mutex);
+        mutex_unlock(v->world.threads, v->mutex);
     }
     if ((rc = rc_of_sql(sql_rc, &last)) == RC_OK)
         return RC_OK;
@@ -148,9 +149,9 @@ db_open(struct sqlvfs *v, const char *path, bool writer, sqlite3 **ret, struct w
     enum rc rc;
     int sql_rc;
 
-    sqlite3_mutex_enter(v->mutex);
+    mutex_lock(v->world.threads, v->mutex);
     v->last = (struct why){ .rc = RC_OK };
-    sqlite3_mutex_leave(v->mutex);
+    mutex_unlock(v->world.threads, v->mutex);
     if ((sql_rc = sqlite3_open_v2(path, &db, flags, v->name)) != SQLITE_OK) {
         rc = why_of(v, db, sql_rc, why, path);
         if (rc == RC_BUSY)

@@ -9,6 +9,7 @@
 #include "core/base/table.h"
 #include "core/io/io.h"
 #include "core/io/sqlvfs_priv.h"
+#include "core/io/thread.h"
 
 static void
 db_shm_drop(struct vfs_db *db)
@@ -35,13 +36,13 @@ db_find_ref(struct sqlvfs *v, const char *path)
 {
     struct vfs_db *db;
 
-    sqlite3_mutex_enter(v->mutex);
+    mutex_lock(v->world.threads, v->mutex);
     LL_FOREACH(v->dbs, db)
         if (strcmp(db->path, path) == 0)
             break;
     if (db != NULL)
         db->refs++;
-    sqlite3_mutex_leave(v->mutex);
+    mutex_unlock(v->world.threads, v->mutex);
     return db;
 }
 
@@ -71,13 +72,14 @@ vfs_db_ref(struct sqlvfs *v, const char *path, unsigned io_flags, struct vfs_db 
         }
         goto out;
     }
-    io_drop_cache(v->world.io, fd);     /* after a failed sync the cache shows what the disk does not have */
+    if ((rc = vfs_settle(v, path, fd, why)) != RC_OK)
+        goto out;
     db->v = v;
     db->fd = fd;
     db->refs = 1;
-    sqlite3_mutex_enter(v->mutex);
+    mutex_lock(v->world.threads, v->mutex);
     LL_PREPEND(v->dbs, db);
-    sqlite3_mutex_leave(v->mutex);
+    mutex_unlock(v->world.threads, v->mutex);
     *ret = db;
     db = NULL;
     fd = -1;
@@ -94,11 +96,11 @@ vfs_db_unref(struct vfs_db *db)
     struct sqlvfs *v = db->v;
     bool is_last;
 
-    sqlite3_mutex_enter(v->mutex);
+    mutex_lock(v->world.threads, v->mutex);
     is_last = --db->refs == 0;
     if (is_last)
         LL_DELETE(v->dbs, db);
-    sqlite3_mutex_leave(v->mutex);
+    mutex_unlock(v->world.threads, v->mutex);
     if (!is_last)
         return;
     io_close(v->world.io, db->fd);
@@ -138,9 +140,9 @@ vfs_db_lock(struct vfs_db *db, struct vfs_holder *h, int level)
 
     if (h->level >= level)
         return SQLITE_OK;
-    sqlite3_mutex_enter(db->v->mutex);
+    mutex_lock(db->v->world.threads, db->v->mutex);
     result = db_lock_locked(db, h, level);
-    sqlite3_mutex_leave(db->v->mutex);
+    mutex_unlock(db->v->world.threads, db->v->mutex);
     return result;
 }
 
@@ -149,7 +151,7 @@ vfs_db_unlock(struct vfs_db *db, struct vfs_holder *h, int level)
 {
     if (h->level <= level)
         return;
-    sqlite3_mutex_enter(db->v->mutex);
+    mutex_lock(db->v->world.threads, db->v->mutex);
     if (db->writer == h) {
         db->writer = NULL;
         db->pending = false;
@@ -157,7 +159,7 @@ vfs_db_unlock(struct vfs_db *db, struct vfs_holder *h, int level)
     if (level == SQLITE_LOCK_NONE)
         db->shared--;
     h->level = level;
-    sqlite3_mutex_leave(db->v->mutex);
+    mutex_unlock(db->v->world.threads, db->v->mutex);
 }
 
 bool
@@ -165,9 +167,9 @@ vfs_db_is_reserved(struct vfs_db *db)
 {
     bool reserved;
 
-    sqlite3_mutex_enter(db->v->mutex);
+    mutex_lock(db->v->world.threads, db->v->mutex);
     reserved = db->writer != NULL;
-    sqlite3_mutex_leave(db->v->mutex);
+    mutex_unlock(db->v->world.threads, db->v->mutex);
     return reserved;
 }
 
@@ -199,7 +201,7 @@ int vfs_db_shm_map(struct vfs_db *db, struct vfs_holder *h, int region, int size
     int result = SQLITE_OK;
 
     *ret = NULL;
-    sqlite3_mutex_enter(db->v->mutex);
+    mutex_lock(db->v->world.threads, db->v->mutex);
     if (!h->has_shm) {
         h->has_shm = true;
         db->shm_users++;
@@ -208,7 +210,7 @@ int vfs_db_shm_map(struct vfs_db *db, struct vfs_holder *h, int region, int size
         result = db_shm_grow(db, at + 1, size);
     if (at < db->region_count)
         *ret = db->regions[at];
-    sqlite3_mutex_leave(db->v->mutex);
+    mutex_unlock(db->v->world.threads, db->v->mutex);
     return result;
 }
 
@@ -255,22 +257,22 @@ vfs_db_shm_lock(struct vfs_db *db, struct vfs_holder *h, int first, int n, int f
 {
     int result = SQLITE_OK;
 
-    sqlite3_mutex_enter(db->v->mutex);
+    mutex_lock(db->v->world.threads, db->v->mutex);
     if ((flags & SQLITE_SHM_UNLOCK) != 0)
         shm_unlock(db, h, first, n);
     else
         result = shm_lock(db, h, first, n, (flags & SQLITE_SHM_EXCLUSIVE) != 0);
-    sqlite3_mutex_leave(db->v->mutex);
+    mutex_unlock(db->v->world.threads, db->v->mutex);
     return result;
 }
 
 void
 vfs_db_shm_release(struct vfs_db *db, struct vfs_holder *h)
 {
-    sqlite3_mutex_enter(db->v->mutex);
+    mutex_lock(db->v->world.threads, db->v->mutex);
     shm_unlock(db, h, 0, SQLITE_SHM_NLOCK);
     if (h->has_shm && --db->shm_users == 0)
         db_shm_drop(db);
     h->has_shm = false;
-    sqlite3_mutex_leave(db->v->mutex);
+    mutex_unlock(db->v->world.threads, db->v->mutex);
 }

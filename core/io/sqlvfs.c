@@ -34,9 +34,9 @@ struct sqlvfs *vfs_of(sqlite3_vfs *vfs) { return vfs->pAppData; }
 int
 vfs_fail(struct sqlvfs *v, const struct why *why, int other)
 {
-    sqlite3_mutex_enter(v->mutex);
+    mutex_lock(v->world.threads, v->mutex);
     v->last = *why;
-    sqlite3_mutex_leave(v->mutex);
+    mutex_unlock(v->world.threads, v->mutex);
     switch ((int)why->rc) {
     case RC_NO_SPACE: return SQLITE_FULL;
     case RC_NOMEM: return SQLITE_IOERR_NOMEM;
@@ -54,8 +54,8 @@ file_write_failed(struct vfs_file *f, const struct why *why, int other)
     return vfs_fail(f->v, why, other);
 }
 
-static enum rc
-parent_sync(struct sqlvfs *v, const char *path, struct why *why)
+enum rc
+vfs_parent_sync(struct sqlvfs *v, const char *path, struct why *why)
 {
     const char *slash = strrchr(path, '/');
     size_t n = slash == NULL || slash == path ? 1 : (size_t)(slash - path);
@@ -66,6 +66,21 @@ parent_sync(struct sqlvfs *v, const char *path, struct why *why)
         return why_rc(why, RC_NOMEM);
     rc = io_sync_dir(v->world.io, dir, why);
     mem_free(dir);
+    return rc;
+}
+
+enum rc
+vfs_settle(struct sqlvfs *v, const char *path, int fd, struct why *why)
+{
+    struct io_stat st;
+    enum rc rc;
+
+    if (atomic_load(&v->fenced))
+        return RC_OK;           /* reads go on, and never sync again */
+    if ((rc = io_fstat(v->world.io, fd, &st, why)) != RC_OK || st.size == 0)
+        return rc;
+    if ((rc = io_sync(v->world.io, fd, why)) == RC_OK && (rc = vfs_parent_sync(v, path, why)) == RC_OK)
+        io_drop_cache(v->world.io, fd);
     return rc;
 }
 
@@ -184,7 +199,7 @@ file_sync(sqlite3_file *sf, int flags UNUSED)
     if (io_sync(f->v->world.io, f->fd, &why) != RC_OK)
         return file_write_failed(f, &why, SQLITE_IOERR_FSYNC);
     if (f->sync_dir) {
-        if (parent_sync(f->v, f->path, &why) != RC_OK)
+        if (vfs_parent_sync(f->v, f->path, &why) != RC_OK)
             return file_write_failed(f, &why, SQLITE_IOERR_DIR_FSYNC);
         f->sync_dir = false;
     }
@@ -265,8 +280,8 @@ static void
 file_shm_barrier(sqlite3_file *sf)
 {
     atomic_thread_fence(memory_order_seq_cst);
-    sqlite3_mutex_enter(file_of(sf)->v->mutex);     /* also orders us against another thread's locks */
-    sqlite3_mutex_leave(file_of(sf)->v->mutex);
+    mutex_lock(file_of(sf)->v->world.threads, file_of(sf)->v->mutex);     /* also orders us against another thread's locks */
+    mutex_unlock(file_of(sf)->v->world.threads, file_of(sf)->v->mutex);
 }
 
 static int
@@ -317,7 +332,8 @@ vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *sf, int flags, int *r
         if ((rc = vfs_db_ref(v, path, io_flags, &f->db, &why)) == RC_OK)
             f->fd = f->db->fd;
     } else if ((rc = io_open(v->world.io, path, io_flags, &f->fd, &why)) == RC_OK) {
-        io_drop_cache(v->world.io, f->fd);
+        if ((rc = vfs_settle(v, path, f->fd, &why)) != RC_OK)
+            io_close(v->world.io, f->fd);
     }
     if (rc != RC_OK)
         return vfs_fail(v, &why, SQLITE_CANTOPEN);
@@ -339,7 +355,7 @@ vfs_delete(sqlite3_vfs *vfs, const char *path, int sync_dir)
         return SQLITE_IOERR_DELETE_NOENT;
     if (rc != RC_OK)
         return vfs_fail(v, &why, SQLITE_IOERR_DELETE);
-    if (sync_dir && parent_sync(v, path, &why) != RC_OK) {
+    if (sync_dir && vfs_parent_sync(v, path, &why) != RC_OK) {
         atomic_store(&v->fenced, true);
         return vfs_fail(v, &why, SQLITE_IOERR_DIR_FSYNC);
     }
@@ -415,7 +431,7 @@ sqlvfs_new(const struct world *w, const char *name, struct sqlvfs **ret, struct 
         return why_rc(why, RC_NOMEM);
     v->world = *w;
     if ((v->name = mem_printf("%s-%p", name, (void *)v)) == NULL ||
-        (v->mutex = sqlite3_mutex_alloc(SQLITE_MUTEX_FAST)) == NULL)
+        (v->mutex = mutex_new(w->threads)) == NULL)
         goto out;
     v->vfs = (sqlite3_vfs){
         .iVersion = 2,
@@ -440,7 +456,7 @@ sqlvfs_new(const struct world *w, const char *name, struct sqlvfs **ret, struct 
     rc = RC_OK;
 out:
     if (v != NULL) {
-        sqlite3_mutex_free(v->mutex);
+        mutex_free(v->world.threads, v->mutex);
         mem_free(v->name);
         mem_free(v);
     }
@@ -454,7 +470,7 @@ sqlvfs_free(struct sqlvfs *v)
         return;
     CHECK(v->dbs == NULL);
     sqlite3_vfs_unregister(&v->vfs);
-    sqlite3_mutex_free(v->mutex);
+    mutex_free(v->world.threads, v->mutex);
     mem_free(v->name);
     mem_free(v);
 }

@@ -23,11 +23,13 @@
 #define DB_CACHE_BYTES (2 * 1024 * 1024)
 #define DB_BUSY_MS 5000         /* recovery and closing by another connection take less */
 
+struct mutex;
+
 struct sqlvfs {
     sqlite3_vfs vfs;
     struct world world;
     char *name;
-    sqlite3_mutex *mutex;
+    struct mutex *mutex;        /* the world's: in the simulator each use of it is a switch point */
     struct vfs_db *dbs;         /* list */
     struct why last;            /* of the last failed call, for a person */
     atomic_bool fenced;         /* a write or sync failed: nothing may be written any more */
@@ -60,6 +62,15 @@ struct vfs_db {
 struct sqlvfs *vfs_of(sqlite3_vfs *vfs);
 struct sqlvfs *sqlvfs_of_db(sqlite3 *db);       /* NULL when db is on another VFS */
 int vfs_fail(struct sqlvfs *v, const struct why *why, int other);
+
+enum rc vfs_parent_sync(struct sqlvfs *v, const char *path, struct why *why) MUST_CHECK;
+
+/*
+ * What an earlier process left in a file becomes durable before anybody reads it: it may have been killed
+ * between a write and the sync, and what is shown once must not be lost later.  Then the cache is dropped,
+ * because after a failed sync it shows what the disk does not have.
+ */
+enum rc vfs_settle(struct sqlvfs *v, const char *path, int fd, struct why *why) MUST_CHECK;
 
 /* Find path's database or open and lock it; RC_BUSY when another process has it. */
 enum rc vfs_db_ref(struct sqlvfs *v, const char *path, unsigned io_flags, struct vfs_db **ret, struct why *why) MUST_CHECK;
