@@ -1,0 +1,28 @@
+/*
+ * histories -- the command line of a program that runs simulated histories.
+ *
+ *     PROGRAM SEED             one history in this process, its trace on stdout
+ *     PROGRAM --seeds A-B      each in a child of its own; counts, seeds that failed
+ *     PROGRAM --twice A-B      as --seeds, each history twice: the fingerprints must agree
+ *     PROGRAM                  the program's own range and twice its first ten
+ *
+ * --debug adds the daemons' debug lines.  Exit status 0: all held, 1: one failed, 2: used wrongly.
+ */
+#ifndef TESTS_SIM_HISTORIES_H
+#define TESTS_SIM_HISTORIES_H
+
+#include <stdint.h>
+
+#include "tests/sim/simworld.h"
+
+struct history {
+    struct sim_options options;     /* seed, trace and level are filled in */
+    void (*fn)(struct sim *s, void *arg);
+    void *arg;
+    uint64_t first_seed, last_seed; /* when no argument is given */
+    unsigned child_s;               /* seconds of real time after which a child has hung */
+};
+
+int histories_main(int argc, char **argv, const struct history *h);
+
+#endif

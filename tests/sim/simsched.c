@@ -1,0 +1,865 @@
+/*
+ * simsched -- nodes, fibers, simulated time and the trace.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "core/base/check.h"
+#include "core/io/sqlvfs.h"
+#include "tests/sim/sim_priv.h"
+#include "tests/sim/simworld.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#define SIM_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SIM_ASAN 1
+#endif
+#endif
+#ifdef SIM_ASAN
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#define STACK_BYTES (2 * MB)
+#else
+#define STACK_BYTES (512 * KB)
+#endif
+
+#define GUARD_BYTES (16 * KB)
+#define WALL_START_MS UINT64_C(1767225600000)   /* 2026-01-01 */
+
+void *
+sim_alloc(size_t n)
+{
+    struct mem_heap *was = sim_heap_enter();
+    void *p = mem_zalloc(n);
+
+    CHECK(p != NULL);
+    sim_heap_leave(was);
+    return p;
+}
+
+void *
+sim_grow(void *p, size_t count, size_t *cap, size_t size)
+{
+    struct mem_heap *was;
+
+    if (count < *cap)
+        return p;
+    *cap = *cap == 0 ? 16 : *cap * 2;
+    was = sim_heap_enter();
+    p = mem_realloc(p, *cap * size);
+    CHECK(p != NULL);
+    sim_heap_leave(was);
+    return p;
+}
+
+void
+sim_mix(struct sim *s, uint64_t v)
+{
+    s->fingerprint = (s->fingerprint ^ v) * UINT64_C(0x9e3779b97f4a7c15);
+    s->fingerprint ^= s->fingerprint >> 29;
+}
+
+/* The trace. */
+
+static void
+trace_line(struct sim *s, const char *level, const char *event, const char *text)
+{
+    const char *node = s->running != NULL ? s->running->node->name : "-";
+
+    sim_mix(s, s->now_us);
+    for (const char *p = event; *p != '\0'; p++)
+        sim_mix(s, (uint8_t)*p);
+    for (const char *p = text; *p != '\0'; p++)
+        sim_mix(s, (uint8_t)*p);
+    if (s->options.trace != NULL)
+        fprintf(s->options.trace, "%6llu.%06llu %-6s %s%s%s%s%s\n", (unsigned long long)(s->now_us / 1000000),
+                (unsigned long long)(s->now_us % 1000000), node, level, level[0] != '\0' ? " " : "", event,
+                text[0] != '\0' ? " " : "", text);
+}
+
+static void
+on_log(void *arg, enum log_level level, const char *event, const char *text)
+{
+    static const char *const names[] = { "error", "warn", "info", "debug" };
+    struct sim *s = arg;
+
+    if (level <= LOG_WARN)
+        s->warnings++;
+    trace_line(s, names[level], event, text);
+}
+
+void
+sim_note(struct sim *s, const char *event, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    trace_line(s, "", event, text);
+}
+
+/* Events: things that happen at a time, in the order they were asked for. */
+
+static bool
+event_is_before(const struct sim_event *a, const struct sim_event *b)
+{
+    return a->at_us != b->at_us ? a->at_us < b->at_us : a->seq < b->seq;
+}
+
+void
+sim_after(struct sim *s, uint64_t delay_us, void (*fn)(struct sim *s, void *arg), void *arg)
+{
+    struct sim_event e = { s->now_us + delay_us, s->seq++, fn, arg };
+    size_t i;
+
+    s->events = sim_grow(s->events, s->event_count, &s->event_cap, sizeof e);
+    for (i = s->event_count++; i > 0 && event_is_before(&e, &s->events[(i - 1) / 2]); i = (i - 1) / 2)
+        s->events[i] = s->events[(i - 1) / 2];
+    s->events[i] = e;
+}
+
+static struct sim_event
+event_take(struct sim *s)
+{
+    struct sim_event first = s->events[0], last = s->events[--s->event_count];
+    size_t i = 0, child;
+
+    while ((child = 2 * i + 1) < s->event_count) {
+        if (child + 1 < s->event_count && event_is_before(&s->events[child + 1], &s->events[child]))
+            child++;
+        if (!event_is_before(&s->events[child], &last))
+            break;
+        s->events[i] = s->events[child];
+        i = child;
+    }
+    s->events[i] = last;
+    return first;
+}
+
+/* Fibers. */
+
+static void
+ready_add(struct sim *s, struct thread *t)
+{
+    t->state = FIBER_READY;
+    s->ready = sim_grow(s->ready, s->ready_count, &s->ready_cap, sizeof *s->ready);
+    t->ready_at = s->ready_count;
+    s->ready[s->ready_count++] = t;
+}
+
+static void
+ready_remove(struct sim *s, struct thread *t)
+{
+    struct thread *last = s->ready[--s->ready_count];
+
+    s->ready[t->ready_at] = last;
+    last->ready_at = t->ready_at;
+}
+
+static void
+waitq_remove(struct thread *t)
+{
+    if (t->on == NULL)
+        return;
+    if (t->q_prev != NULL)
+        t->q_prev->q_next = t->q_next;
+    else
+        t->on->head = t->q_next;
+    if (t->q_next != NULL)
+        t->q_next->q_prev = t->q_prev;
+    t->on = NULL;
+}
+
+static void
+waitq_add(struct sim_waitq *q, struct thread *t)
+{
+    struct thread *last = q->head;
+
+    while (last != NULL && last->q_next != NULL)
+        last = last->q_next;
+    t->on = q;
+    t->q_next = NULL;
+    t->q_prev = last;
+    if (last != NULL)
+        last->q_next = t;
+    else
+        q->head = t;
+}
+
+static void
+fiber_wake(struct sim *s, struct thread *t, bool timed_out)
+{
+    waitq_remove(t);
+    t->timed_out = timed_out;
+    ready_add(s, t);
+}
+
+void
+sim_wake_one(struct sim *s, struct sim_waitq *q)
+{
+    struct thread *t;
+    size_t n = 0;
+
+    for (t = q->head; t != NULL; t = t->q_next)
+        n++;
+    if (n == 0)
+        return;
+    n = rng_below(&s->rng.rng, n);
+    for (t = q->head; n > 0; n--)
+        t = t->q_next;
+    fiber_wake(s, t, false);
+}
+
+void
+sim_wake_all(struct sim *s, struct sim_waitq *q)
+{
+    while (q->head != NULL)
+        fiber_wake(s, q->head, false);
+}
+
+static void *
+stack_new(struct sim *s)
+{
+    char *p;
+
+    if (s->stack_count > 0)
+        return s->stacks[--s->stack_count];
+    p = mmap(NULL, STACK_BYTES + GUARD_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(p != MAP_FAILED);
+    CHECK(mprotect(p, GUARD_BYTES, PROT_NONE) == 0);
+    return p + GUARD_BYTES;
+}
+
+static void
+stack_free(struct sim *s, void *stack)
+{
+#ifdef SIM_ASAN
+    ASAN_UNPOISON_MEMORY_REGION(stack, STACK_BYTES);
+#endif
+    s->stacks = sim_grow(s->stacks, s->stack_count, &s->stack_cap, sizeof *s->stacks);
+    s->stacks[s->stack_count++] = stack;
+}
+
+static void
+fiber_free(struct sim *s, struct thread *t)
+{
+    struct mem_heap *was;
+
+    waitq_remove(t);
+    if (t->state == FIBER_READY)
+        ready_remove(s, t);
+    if (t->all_prev != NULL)
+        t->all_prev->all_next = t->all_next;
+    else
+        s->fibers = t->all_next;
+    if (t->all_next != NULL)
+        t->all_next->all_prev = t->all_prev;
+    if (t->stack != NULL)
+        stack_free(s, t->stack);
+    was = sim_heap_enter();
+    mem_free(t);
+    sim_heap_leave(was);
+}
+
+/* Leave the running context for another (NULL: the loop); comes back when somebody switches here. */
+static void
+context_switch(struct sim *s, struct thread *from, struct thread *to)
+{
+    ucontext_t *old = from != NULL ? &from->context : &s->loop, *new = to != NULL ? &to->context : &s->loop;
+    struct mem_heap *heap = mem_heap_use(NULL);
+
+    s->running = to;
+#ifdef SIM_ASAN
+    void **fake = from != NULL ? &from->fake_stack : &s->loop_fake_stack;
+
+    __sanitizer_start_switch_fiber(from != NULL && from->state == FIBER_DONE ? NULL : fake,
+                                   to != NULL ? to->stack : s->loop_stack, to != NULL ? STACK_BYTES : s->loop_stack_bytes);
+#endif
+    if (swapcontext(old, new) != 0)
+        abort();
+#ifdef SIM_ASAN
+    __sanitizer_finish_switch_fiber(from != NULL ? from->fake_stack : s->loop_fake_stack, NULL, NULL);
+#endif
+    (void)mem_heap_use(heap);
+}
+
+static void
+fiber_main(unsigned high, unsigned low)
+{
+    struct thread *t = (struct thread *)((uintptr_t)high << 32 | low);
+    struct sim *s = t->node->sim;
+
+#ifdef SIM_ASAN
+    const void *bottom;
+    size_t size;
+
+    __sanitizer_finish_switch_fiber(NULL, &bottom, &size);
+    if (s->loop_stack == NULL) {        /* the first fiber is always started by the loop */
+        s->loop_stack = bottom;
+        s->loop_stack_bytes = size;
+    }
+#endif
+    (void)mem_heap_use(t->node->heap);
+    t->fn(t->arg);
+    (void)mem_heap_use(NULL);
+    ready_remove(s, t);
+    t->state = FIBER_DONE;
+    sim_wake_all(s, &t->joiners);
+    s->ended = t;
+    context_switch(s, t, NULL);
+    abort();
+}
+
+static struct thread *
+fiber_new(struct sim_node *n, const char *name, void (*fn)(void *arg), void *arg)
+{
+    struct sim *s = n->sim;
+    struct thread *t = sim_alloc(sizeof *t);
+
+    t->node = n;
+    (void)snprintf(t->name, sizeof t->name, "%s", name);
+    t->id = ++s->seq;
+    t->fn = fn;
+    t->arg = arg;
+    t->deadline_us = FOREVER;
+    t->stack = stack_new(s);
+    CHECK(getcontext(&t->context) == 0);
+    t->context.uc_stack.ss_sp = t->stack;
+    t->context.uc_stack.ss_size = STACK_BYTES;
+    makecontext(&t->context, (void (*)(void))fiber_main, 2, (unsigned)((uintptr_t)t >> 32), (unsigned)(uintptr_t)t);
+    if (s->fibers != NULL)
+        s->fibers->all_prev = t;
+    t->all_next = s->fibers;
+    s->fibers = t;
+    ready_add(s, t);
+    return t;
+}
+
+/* Scheduling. */
+
+static void
+deadlines_fire(struct sim *s)
+{
+    uint64_t next = FOREVER;
+
+    if (s->now_us < s->next_deadline_us)
+        return;
+    for (struct thread *t = s->fibers; t != NULL; t = t->all_next) {
+        if (t->state != FIBER_WAITING)
+            continue;
+        if (t->deadline_us <= s->now_us)
+            fiber_wake(s, t, true);
+        else if (t->deadline_us < next)
+            next = t->deadline_us;
+    }
+    s->next_deadline_us = next;
+}
+
+static void
+fail_with_dump(struct sim *s, const char *what)
+{
+    size_t n = (size_t)snprintf(s->failure, sizeof s->failure, "%s at %llu us; fibers:", what,
+                                (unsigned long long)s->now_us);
+
+    for (const struct thread *t = s->fibers; t != NULL && n < sizeof s->failure; t = t->all_next)
+        n += (size_t)snprintf(s->failure + n, sizeof s->failure - n, "\n    %s/%s: %s", t->node->name, t->name,
+                              t->state == FIBER_READY ? "ready" : t->state == FIBER_DONE ? "ended" : t->doing);
+    s->has_failed = true;
+}
+
+/* The fiber to run next; NULL when the history is over or nothing will ever happen. */
+static struct thread *
+fiber_pick(struct sim *s)
+{
+    for (;;) {
+        uint64_t next;
+
+        while (s->event_count > 0 && s->events[0].at_us <= s->now_us) {
+            struct sim_event e = event_take(s);
+
+            e.fn(s, e.arg);
+        }
+        deadlines_fire(s);
+        if (s->is_over || s->has_failed)
+            return NULL;
+        if (s->ready_count > 0) {
+            struct thread *t = s->ready[s->ready_count == 1 ? 0 : rng_below(&s->rng.rng, s->ready_count)];
+
+            sim_mix(s, t->id ^ s->now_us << 20);
+            return t;
+        }
+        next = s->next_deadline_us;
+        if (s->event_count > 0 && s->events[0].at_us < next)
+            next = s->events[0].at_us;
+        if (next == FOREVER)
+            fail_with_dump(s, "deadlock: every fiber waits and nothing is to come");
+        else if (next / 1000 > s->options.limit_ms)
+            fail_with_dump(s, "the history takes too long");
+        else
+            s->now_us = next;
+    }
+}
+
+/* Let others run; the running fiber is ready or waiting. */
+static void
+reschedule(struct sim *s)
+{
+    struct thread *self = s->running, *next = fiber_pick(s);
+
+    if (next != self)
+        context_switch(s, self, next);
+}
+
+bool
+sim_wait(struct sim *s, struct sim_waitq *q, uint64_t deadline_us, const char *doing)
+{
+    struct thread *t = s->running;
+
+    if (deadline_us <= s->now_us) {     /* others may still run first */
+        reschedule(s);
+        return false;
+    }
+    ready_remove(s, t);
+    t->state = FIBER_WAITING;
+    t->doing = doing;
+    t->deadline_us = deadline_us;
+    if (deadline_us < s->next_deadline_us)
+        s->next_deadline_us = deadline_us;
+    if (q != NULL)
+        waitq_add(q, t);
+    reschedule(s);
+    t->deadline_us = FOREVER;
+    return !t->timed_out;
+}
+
+void
+sim_point(struct sim *s, enum sim_point p)
+{
+    struct sim_node *n = s->running->node;
+
+    s->steps++;
+    s->now_us++;
+    n->points[p]++;
+    if (n->crash_in > 0 && (n->crash_point == SIM_POINT_ANY || n->crash_point == p) && --n->crash_in == 0) {
+        s->dying = n;
+        s->dying_how = n->crash_how;
+        context_switch(s, s->running, NULL);
+        abort();                        /* a dead fiber was run */
+    }
+    if (s->now_us / 1000 > s->options.limit_ms && !s->has_failed)
+        fail_with_dump(s, "the history takes too long");
+    if (s->has_failed || rng_below(&s->rng.rng, 3) == 0)
+        reschedule(s);
+}
+
+static struct sim *sim_of_threads(struct threads *t) { return CONTAINER_OF(t, struct sim_node, threads)->sim; }
+
+/* Time, chance. */
+
+uint64_t
+sim_deadline(const struct sim_node *n, uint64_t mono_ms)
+{
+    uint64_t offset = n->mono_offset_us;
+
+    if (mono_ms >= (FOREVER >> 1) / 1000)
+        return FOREVER;
+    return mono_ms * 1000 < offset ? 0 : mono_ms * 1000 - offset;
+}
+
+static uint64_t
+clock_mono(struct clock *c)
+{
+    struct sim_node *n = CONTAINER_OF(c, struct sim_node, clock);
+
+    return ++n->sim->now_us + n->mono_offset_us;    /* asking takes time, so that no loop asks for ever */
+}
+
+static uint64_t
+clock_wall(struct clock *c)
+{
+    return WALL_START_MS + CONTAINER_OF(c, struct sim_node, clock)->sim->now_us / 1000;
+}
+
+/* struct threads. */
+
+struct mutex {
+    struct thread *owner;
+    struct sim_waitq waiters;
+};
+
+struct cond {
+    struct sim_waitq waiters;
+};
+
+static enum rc
+t_spawn(struct threads *ts, const char *name, void (*fn)(void *arg), void *arg, struct thread **ret, struct why *why UNUSED)
+{
+    sim_point(sim_of_threads(ts), SIM_POINT_LOCK);
+    *ret = fiber_new(CONTAINER_OF(ts, struct sim_node, threads), name, fn, arg);
+    return RC_OK;
+}
+
+static void
+t_join(struct threads *ts, struct thread *t)
+{
+    struct sim *s = sim_of_threads(ts);
+
+    sim_point(s, SIM_POINT_LOCK);
+    CHECK(!t->is_detached);
+    while (t->state != FIBER_DONE)
+        (void)sim_wait(s, &t->joiners, FOREVER, "join");    /* nothing but the end wakes it */
+    fiber_free(s, t);
+}
+
+static void
+t_detach(struct threads *ts, struct thread *t)
+{
+    sim_point(sim_of_threads(ts), SIM_POINT_LOCK);
+    t->is_detached = true;
+    if (t->state == FIBER_DONE)
+        fiber_free(sim_of_threads(ts), t);
+}
+
+static struct mutex *t_mutex_new(struct threads *ts UNUSED) { return mem_zalloc(sizeof(struct mutex)); }
+
+static void
+t_mutex_free(struct threads *ts UNUSED, struct mutex *m)
+{
+    if (m == NULL)
+        return;
+    CHECK(m->owner == NULL && m->waiters.head == NULL);
+    mem_free(m);
+}
+
+static void
+mutex_take(struct sim *s, struct mutex *m)
+{
+    CHECK(m->owner != s->running);
+    while (m->owner != NULL)
+        (void)sim_wait(s, &m->waiters, FOREVER, "mutex");   /* looked at again above */
+    m->owner = s->running;
+}
+
+static void
+mutex_give(struct sim *s, struct mutex *m)
+{
+    CHECK(m->owner == s->running);
+    m->owner = NULL;
+    sim_wake_one(s, &m->waiters);
+}
+
+static void
+t_lock(struct threads *ts, struct mutex *m)
+{
+    sim_point(sim_of_threads(ts), SIM_POINT_LOCK);
+    mutex_take(sim_of_threads(ts), m);
+}
+
+static void
+t_unlock(struct threads *ts, struct mutex *m)
+{
+    mutex_give(sim_of_threads(ts), m);
+    sim_point(sim_of_threads(ts), SIM_POINT_LOCK);
+}
+
+static struct cond *t_cond_new(struct threads *ts UNUSED) { return mem_zalloc(sizeof(struct cond)); }
+
+static void
+t_cond_free(struct threads *ts UNUSED, struct cond *c)
+{
+    if (c == NULL)
+        return;
+    CHECK(c->waiters.head == NULL);
+    mem_free(c);
+}
+
+static bool
+t_wait(struct threads *ts, struct cond *c, struct mutex *m, uint64_t deadline_ms)
+{
+    struct sim_node *n = CONTAINER_OF(ts, struct sim_node, threads);
+    bool in_time;
+
+    mutex_give(n->sim, m);
+    in_time = sim_wait(n->sim, &c->waiters, sim_deadline(n, deadline_ms), "condition");
+    sim_point(n->sim, SIM_POINT_LOCK);
+    mutex_take(n->sim, m);
+    return in_time;
+}
+
+static void
+t_signal(struct threads *ts, struct cond *c)
+{
+    sim_wake_one(sim_of_threads(ts), &c->waiters);
+}
+
+static void
+t_broadcast(struct threads *ts, struct cond *c)
+{
+    sim_wake_all(sim_of_threads(ts), &c->waiters);
+}
+
+static void
+t_sleep_until(struct threads *ts, uint64_t deadline_ms)
+{
+    struct sim_node *n = CONTAINER_OF(ts, struct sim_node, threads);
+
+    sim_point(n->sim, SIM_POINT_LOCK);
+    (void)sim_wait(n->sim, NULL, sim_deadline(n, deadline_ms), "sleep");    /* only time ends it */
+}
+
+static void
+t_yield(struct threads *ts)
+{
+    sim_point(sim_of_threads(ts), SIM_POINT_LOCK);
+    reschedule(sim_of_threads(ts));
+}
+
+static const struct threads_ops sim_threads_ops = {
+    .spawn = t_spawn,
+    .join = t_join,
+    .detach = t_detach,
+    .mutex_new = t_mutex_new,
+    .mutex_free = t_mutex_free,
+    .lock = t_lock,
+    .unlock = t_unlock,
+    .cond_new = t_cond_new,
+    .cond_free = t_cond_free,
+    .wait = t_wait,
+    .signal = t_signal,
+    .broadcast = t_broadcast,
+    .sleep_until = t_sleep_until,
+    .yield = t_yield,
+};
+
+/* Nodes. */
+
+struct sim_node *
+sim_node_new(struct sim *s, const char *name, const char *address)
+{
+    struct sim_node *n = sim_alloc(sizeof *n), **end;
+
+    CHECK(s->node_count < 8);       /* sim.cuts has 8 by 8 bits */
+    n->sim = s;
+    n->index = s->node_count++;
+    (void)snprintf(n->name, sizeof n->name, "%s", name);
+    (void)snprintf(n->address, sizeof n->address, "%s", address);
+    n->clock = (struct clock){ clock_mono, clock_wall };
+    rng_seed(&n->rng, rng_u64(&s->rng.rng));
+    n->threads.ops = &sim_threads_ops;
+    n->mono_offset_us = rng_below(&s->rng.rng, UINT64_C(1) << 32) * 1000;
+    sim_disk_init(n);
+    sim_net_init(n);
+    n->world = (struct world){ &n->clock, &n->rng.rng, &n->io, &n->threads, &n->net };
+    for (end = &s->nodes; *end != NULL; end = &(*end)->next)
+        ;
+    *end = n;
+    n->heap = mem_heap_new();
+    CHECK(n->heap != NULL);
+    n->is_up = true;
+    n->incarnation = 1;
+    return n;
+}
+
+const char *sim_node_name(const struct sim_node *n) { return n->name; }
+const struct world *sim_node_world(const struct sim_node *n) { return &n->world; }
+bool sim_node_is_up(const struct sim_node *n) { return n->is_up; }
+
+uint64_t
+sim_node_points(const struct sim_node *n, enum sim_point p)
+{
+    uint64_t sum = 0;
+
+    if (p < SIM_POINT_KINDS)
+        return n->points[p];
+    for (size_t i = 0; i < SIM_POINT_KINDS; i++)
+        sum += n->points[i];
+    return sum;
+}
+
+void
+sim_node_spawn(struct sim_node *n, const char *name, void (*fn)(void *arg), void *arg)
+{
+    CHECK(n->is_up);
+    fiber_new(n, name, fn, arg)->is_detached = true;
+}
+
+static void
+node_drop(struct sim_node *n, enum sim_crash how)
+{
+    struct sim *s = n->sim;
+    struct thread *next;
+
+    sim_note(s, "crash", "node=%s how=%s", n->name, how == SIM_KILL ? "kill" : "power");
+    for (struct thread *t = s->fibers; t != NULL; t = next) {
+        next = t->all_next;
+        if (t->node == n)
+            fiber_free(s, t);
+    }
+    n->is_up = false;
+    n->lost_power = how == SIM_POWER;
+    n->crash_in = 0;
+    sim_net_crash(n, how);
+    sim_disk_crash(n, how);
+    sqlvfs_forget(&n->world);
+    mem_heap_drop(n->heap);
+    n->heap = NULL;
+}
+
+void
+sim_node_crash(struct sim_node *n, enum sim_crash how)
+{
+    CHECK(n->sim->running == NULL || n->sim->running->node != n);
+    if (n->is_up)
+        node_drop(n, how);
+}
+
+void
+sim_node_crash_at(struct sim_node *n, enum sim_point p, uint64_t nth, enum sim_crash how)
+{
+    n->crash_point = p;
+    n->crash_in = nth;
+    n->crash_how = how;
+}
+
+void
+sim_node_boot(struct sim_node *n)
+{
+    CHECK(!n->is_up);
+    n->heap = mem_heap_new();
+    CHECK(n->heap != NULL);
+    memset(n->points, 0, sizeof n->points);
+    n->is_up = true;
+    n->lost_power = false;
+    n->incarnation++;
+    sim_note(n->sim, "boot", "node=%s", n->name);
+}
+
+/* Histories. */
+
+struct sim *
+sim_new(const struct sim_options *o)
+{
+    struct sim *s = sim_alloc(sizeof *s);
+
+    s->options = *o;
+    s->next_deadline_us = FOREVER;
+    rng_seed(&s->rng, o->seed);
+    (void)sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, (int)(o->seed % INT32_MAX) + 1, NULL);
+    log_set_level(o->level);
+    log_set_sink(on_log, s);
+    s->driver = sim_node_new(s, "driver", "10.0.0.100");
+    return s;
+}
+
+struct start {
+    void (*fn)(struct sim *s, void *arg);
+    void *arg;
+    struct sim *s;
+};
+
+static void
+driver_main(void *arg)
+{
+    struct start *start = arg;
+
+    start->fn(start->s, start->arg);
+    start->s->is_over = true;
+}
+
+bool
+sim_run(struct sim *s, void (*fn)(struct sim *s, void *arg), void *arg)
+{
+    struct start start = { fn, arg, s };
+    struct thread *next;
+
+    sim_node_spawn(s->driver, "main", driver_main, &start);
+    while ((next = fiber_pick(s)) != NULL) {
+        context_switch(s, NULL, next);
+        if (s->ended != NULL) {
+            struct thread *t = s->ended;
+
+            s->ended = NULL;
+            stack_free(s, t->stack);
+            t->stack = NULL;
+            if (t->is_detached)
+                fiber_free(s, t);
+        }
+        if (s->dying != NULL) {
+            struct sim_node *n = s->dying;
+
+            s->dying = NULL;
+            node_drop(n, s->dying_how);
+        }
+    }
+    return !s->has_failed;
+}
+
+const char *sim_failure(const struct sim *s) { return s->failure; }
+
+void
+sim_fail(struct sim *s, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    (void)vsnprintf(s->failure, sizeof s->failure, fmt, ap);
+    va_end(ap);
+    s->has_failed = true;
+    sim_note(s, "failed", "%s", s->failure);
+    context_switch(s, s->running, NULL);
+    abort();                            /* the loop runs nobody after a failure */
+}
+
+void
+sim_free(struct sim *s)
+{
+    struct sim_node *n;
+    struct mem_heap *was;
+
+    if (s == NULL)
+        return;
+    s->options.trace = NULL;
+    while ((n = s->nodes) != NULL) {
+        sim_node_crash(n, SIM_KILL);
+        s->nodes = n->next;
+        sim_disk_fini(n);
+        mem_free(n->socks);
+        mem_free(n);
+    }
+    s->has_failed = true;               /* what is still to come touches no node */
+    while (s->event_count > 0) {
+        struct sim_event e = event_take(s);
+
+        e.fn(s, e.arg);
+    }
+    log_set_sink(NULL, NULL);
+    was = sim_heap_enter();
+    while (s->stack_count > 0)
+        (void)munmap((char *)s->stacks[--s->stack_count] - GUARD_BYTES, STACK_BYTES + GUARD_BYTES);
+    mem_free(s->stacks);
+    mem_free(s->ready);
+    mem_free(s->events);
+    mem_free(s);
+    sim_heap_leave(was);
+}
+
+uint64_t sim_fingerprint(const struct sim *s) { return s->fingerprint; }
+uint64_t sim_now_us(const struct sim *s) { return s->now_us; }
+uint64_t sim_steps(const struct sim *s) { return s->steps; }
+struct rng *sim_rng(struct sim *s) { return &s->rng.rng; }
+const struct world *sim_driver_world(const struct sim *s) { return &s->driver->world; }
+unsigned sim_warnings(const struct sim *s) { return s->warnings; }
+void sim_set_reset_ppm(struct sim *s, uint32_t ppm) { s->options.reset_ppm = ppm; }
+
+const char *
+sim_point_name(enum sim_point p)
+{
+    static const char *const names[] = { "lock", "net", "read", "write", "sync", "name", "any" };
+
+    return names[p];
+}
