@@ -336,7 +336,8 @@ put_roff_flags(FILE *out)
 {
     fputs(".TP\n.BI \\-\\-config \" FILE\"\n"
           "Read the configuration from FILE: key = value in sections, or, if its name ends in .xml,\n"
-          "Hadoop's *\\-site.xml.  By default $MILLRACE_CONF, else /etc/millrace/millrace.conf if it is there.\n"
+          "Hadoop's *\\-site.xml; of a folder its core\\-site.xml, hdfs\\-site.xml, mapred\\-site.xml and\n"
+          "millrace.conf are read.  By default $MILLRACE_CONF, else /etc/millrace/millrace.conf if it is there.\n"
           ".TP\n.BI \\-\\-set \" KEY=VALUE\" \"\\fR, \" \\-D \" KEY=VALUE\"\n"
           "Set one key; wins over the file.  May be repeated.\n"
           ".TP\n.B \\-\\-check\n"

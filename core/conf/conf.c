@@ -375,6 +375,26 @@ conf_reload(struct conf *c, const struct conf *fresh,
 }
 
 enum rc
+conf_derive(struct conf *c, struct why *why)
+{
+    static const char scheme[] = "hdfs://", key[] = "dfs.namenode.rpc-address";
+    const char *host = c->fs_default + sizeof scheme - 1;
+    char *address;
+    enum rc rc;
+
+    if (strcmp(conf_origin(c, "fs.defaultFS"), "default") == 0 || strcmp(conf_origin(c, key), "default") != 0 ||
+        strncmp(c->fs_default, scheme, sizeof scheme - 1) != 0)
+        return RC_OK;
+    address = strchr(host, ':') != NULL ? mem_strndup(host, strcspn(host, "/"))
+                                        : mem_printf("%.*s:8020", (int)strcspn(host, "/"), host);
+    if (address == NULL)
+        return why_rc(why, RC_NOMEM);
+    rc = conf_set(c, key, address, "fs.defaultFS", why);
+    mem_free(address);
+    return rc;
+}
+
+enum rc
 conf_verify(const struct conf *c, struct why *why)
 {
     char text[WHY_TEXT_MAX];

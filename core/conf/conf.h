@@ -60,7 +60,8 @@ enum rc conf_init(struct conf *c, unsigned who, struct why *why) MUST_CHECK;   /
 void conf_fini(struct conf *c);
 enum rc conf_copy(struct conf *to, const struct conf *from, struct why *why) MUST_CHECK;
 
-/* Read a file (ours or, by its name, *.xml).  Every problem is listed in why, "file:line: key: reason". */
+/* Read a file (ours or, by its name, *.xml), or what a folder has of core-site.xml, hdfs-site.xml, mapred-site.xml and
+ * millrace.conf.  Every problem is listed in why, "file:line: key: reason". */
 enum rc conf_load(struct conf *c, const char *path, struct why *why) MUST_CHECK;
 
 /* "key=value" or key and value, as with -D and --set; from says where it came from ("-D"). */
@@ -73,6 +74,12 @@ const char *conf_find(const struct conf *c, const char *key);
 
 /* Where the value of an option's key came from: "default", "FILE:LINE", "--set"; NULL for a key that is not an option. */
 const char *conf_origin(const struct conf *c, const char *key);
+
+/*
+ * Options that follow from others where nobody set them: a NameNode without dfs.namenode.rpc-address serves at the
+ * address of fs.defaultFS.  Called once, when everything has been read.
+ */
+enum rc conf_derive(struct conf *c, struct why *why) MUST_CHECK;
 
 /* Relations between options, and values that no range can describe.  Every problem is listed in why. */
 enum rc conf_verify(const struct conf *c, struct why *why) MUST_CHECK;

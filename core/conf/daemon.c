@@ -45,7 +45,7 @@ print_help(const struct daemon_spec *spec)
            "  %s --config site.conf --check           is that file right?\n"
            "  %s --print-config                       each value and where it comes from\n\n"
            "Options:\n"
-           "  --config FILE        read FILE: key = value in sections, or Hadoop's *-site.xml\n"
+           "  --config FILE        read FILE: key = value in sections, or Hadoop's *-site.xml, or a folder of them\n"
            "                       (default: $MILLRACE_CONF, else /etc/millrace/millrace.conf)\n"
            "  --set KEY=VALUE      set one key; also -D KEY=VALUE; may be repeated\n"
            "  --check              read the configuration, list every problem, exit with 0 or 2\n"
@@ -139,7 +139,7 @@ load_config(const struct daemon_spec *spec, const struct flags *f, struct conf *
     }
     if (f->insecure && (rc = conf_set(c, "millrace.insecure", "true", "--insecure", why)) != RC_OK)
         goto out;
-    if ((rc = conf_verify(c, why)) == RC_OK && spec->bind_keys != NULL)
+    if ((rc = conf_derive(c, why)) == RC_OK && (rc = conf_verify(c, why)) == RC_OK && spec->bind_keys != NULL)
         rc = daemon_check_addresses(c, spec->bind_keys, why);
 out:
     if (rc != RC_OK)

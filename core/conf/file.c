@@ -6,6 +6,8 @@
 #include <ini.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/base/buf.h"
 #include "core/base/mem.h"
@@ -379,8 +381,8 @@ read_file(const char *path, struct buf *out, struct why *why)
     return rc;
 }
 
-enum rc
-conf_load(struct conf *c, const char *path, struct why *why)
+static enum rc
+load_one(struct conf *c, const char *path, struct why *why)
 {
     struct loader l = { .c = c, .path = path, .rc = RC_OK };
     size_t n = strlen(path);
@@ -408,5 +410,39 @@ out:
     buf_fini(&l.problems);
     buf_fini(&l.value);
     buf_fini(&l.name);
+    return rc;
+}
+
+static bool
+is_dir(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+enum rc
+conf_load(struct conf *c, const char *path, struct why *why)
+{
+    static const char *const names[] = { "core-site.xml", "hdfs-site.xml", "mapred-site.xml", "millrace.conf" };
+    unsigned found = 0;
+    enum rc rc = RC_OK;
+
+    if (!is_dir(path))
+        return load_one(c, path, why);
+    for (size_t i = 0; rc == RC_OK && i < ARRAY_LEN(names); i++) {
+        char *file = mem_printf("%s/%s", path, names[i]);
+
+        if (file == NULL)
+            return why_rc(why, RC_NOMEM);
+        if (access(file, F_OK) == 0) {
+            found++;
+            rc = load_one(c, file, why);
+        }
+        mem_free(file);
+    }
+    if (rc == RC_OK && found == 0)
+        rc = why_set(why, RC_BAD_CONFIG, "%s: has none of %s, %s, %s and %s", path, names[0], names[1], names[2],
+                     names[3]);
     return rc;
 }

@@ -4,6 +4,7 @@
 
 #include "core/base/mem.h"
 #include "core/conf/conf_priv.h"
+#include "core/conf/daemon.h"
 #include "tests/unit/suites.h"
 
 suite_fn suite_conf;
@@ -286,6 +287,49 @@ START_TEST(contradicting_options_are_all_named)
 }
 END_TEST
 
+START_TEST(namenode_serves_where_the_filesystem_is_said_to_be)
+{
+    struct conf c = make_conf(NN);
+    struct why why;
+
+    ck_assert_int_eq(conf_derive(&c, &why), RC_OK);
+    ck_assert_str_eq(conf_origin(&c, "dfs.namenode.rpc-address"), "default");
+    accept(&c, "fs.defaultFS", "hdfs://nn1/");
+    ck_assert_int_eq(conf_derive(&c, &why), RC_OK);
+    ck_assert_str_eq(c.nn_rpc_bind, "nn1:8020");
+    ck_assert_str_eq(conf_origin(&c, "dfs.namenode.rpc-address"), "fs.defaultFS");
+    accept(&c, "dfs.namenode.rpc-address", "127.0.0.1:9");
+    ck_assert_int_eq(conf_derive(&c, &why), RC_OK);
+    ck_assert_str_eq(c.nn_rpc_bind, "127.0.0.1:9");
+    conf_fini(&c);
+    c = make_conf(NN);
+    accept(&c, "fs.defaultFS", "hdfs://10.0.0.1:9000");
+    ck_assert_int_eq(conf_derive(&c, &why), RC_OK);
+    ck_assert_str_eq(c.nn_rpc_bind, "10.0.0.1:9000");
+    conf_fini(&c);
+}
+END_TEST
+
+START_TEST(address_off_loopback_needs_consent)
+{
+    static const char *const keys[] = { "dfs.namenode.rpc-address", "dfs.namenode.http-address", NULL };
+    struct conf c = make_conf(NN);
+    struct why why;
+
+    ck_assert_int_eq(daemon_check_addresses(&c, keys, &why), RC_OK);
+    accept(&c, "dfs.namenode.http-address", "0.0.0.0:9870");
+    ck_assert_int_eq(daemon_check_addresses(&c, keys, &why), RC_BAD_CONFIG);
+    ck_assert_ptr_nonnull(strstr(why.text, "dfs.namenode.http-address = 0.0.0.0:9870"));
+    ck_assert_ptr_nonnull(strstr(why.text, "--insecure"));
+    accept(&c, "millrace.insecure", "true");
+    ck_assert_int_eq(daemon_check_addresses(&c, keys, &why), RC_OK);
+    accept(&c, "dfs.namenode.http-address", "127.0.0.1:x");
+    ck_assert_int_eq(daemon_check_addresses(&c, keys, &why), RC_BAD_CONFIG);
+    ck_assert_ptr_nonnull(strstr(why.text, "dfs.namenode.http-address: "));
+    conf_fini(&c);
+}
+END_TEST
+
 START_TEST(list_is_split_trimmed_and_freed)
 {
     char **list = conf_list(" /a , file:///b,, /c d ,");
@@ -332,6 +376,8 @@ suite_conf(void)
     tcase_add_test(t, every_failed_allocation_is_reported_and_leaks_nothing);
     tcase_add_test(t, reload_takes_live_options_and_keeps_old_texts_readable);
     tcase_add_test(t, contradicting_options_are_all_named);
+    tcase_add_test(t, namenode_serves_where_the_filesystem_is_said_to_be);
+    tcase_add_test(t, address_off_loopback_needs_consent);
     tcase_add_test(t, list_is_split_trimmed_and_freed);
     tcase_add_test(t, distance_counts_swapped_neighbours_once);
     suite_add_tcase(s, t);

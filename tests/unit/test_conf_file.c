@@ -144,7 +144,6 @@ START_TEST(missing_or_binary_file_is_refused)
     ck_assert_int_eq(conf_load(&c, "/nonexistent/x.conf", &why), RC_BAD_CONFIG);
     ck_assert_str_eq(why.text, "/nonexistent/x.conf: No such file or directory");
     ck_assert_int_eq(conf_load(&c, "/proc/self/exe", &why), RC_BAD_CONFIG);
-    ck_assert_int_eq(conf_load(&c, "/", &why), RC_BAD_CONFIG);
     conf_fini(&c);
     ck_assert_uint_eq(mem_live(), 0);
 }
@@ -187,6 +186,37 @@ START_TEST(hadoop_site_file_is_read_and_unknown_keys_are_noted)
 }
 END_TEST
 
+START_TEST(folder_gives_its_site_files_in_order)
+{
+    char dir[] = "/tmp/conf-test-XXXXXX";
+    struct why why;
+    struct conf c;
+    FILE *f;
+
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    ck_assert_int_eq(conf_init(&c, NN, &why), RC_OK);
+    ck_assert_int_eq(conf_load(&c, dir, &why), RC_BAD_CONFIG);
+    ck_assert_ptr_nonnull(strstr(why.text, ": has none of core-site.xml, hdfs-site.xml"));
+    ck_assert_int_eq(chdir(dir), 0);
+    ck_assert_ptr_nonnull(f = fopen("core-site.xml", "w"));
+    fputs("<configuration><property><name>fs.defaultFS</name><value>hdfs://a</value></property>"
+          "<property><name>dfs.replication</name><value>4</value></property></configuration>", f);
+    fclose(f);
+    ck_assert_ptr_nonnull(f = fopen("hdfs-site.xml", "w"));
+    fputs("<configuration><property><name>dfs.replication</name><value>2</value></property></configuration>", f);
+    fclose(f);
+    ck_assert_int_eq(conf_load(&c, dir, &why), RC_OK);
+    ck_assert_str_eq(c.fs_default, "hdfs://a");
+    ck_assert_uint_eq(c.replication, 2);
+    conf_fini(&c);
+    unlink("core-site.xml");
+    unlink("hdfs-site.xml");
+    ck_assert_int_eq(chdir("/"), 0);
+    rmdir(dir);
+    ck_assert_uint_eq(mem_live(), 0);
+}
+END_TEST
+
 START_TEST(malformed_site_file_is_refused_with_its_line)
 {
     struct why why;
@@ -222,6 +252,7 @@ suite_conf_file(void)
     tcase_add_test(t, long_value_is_read_whole);
     tcase_add_test(t, missing_or_binary_file_is_refused);
     tcase_add_test(t, hadoop_site_file_is_read_and_unknown_keys_are_noted);
+    tcase_add_test(t, folder_gives_its_site_files_in_order);
     tcase_add_test(t, malformed_site_file_is_refused_with_its_line);
     suite_add_tcase(s, t);
     return s;
