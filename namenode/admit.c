@@ -1,9 +1,11 @@
 #include "namenode/admit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/attr.h"
 #include "namenode/core.h"
+#include "namenode/nodes_view.h"
 #include "namenode/perm.h"
 #include "namenode/reader.h"
 
@@ -53,16 +55,35 @@ subject(const struct rpc_call *call)
     return (struct span){ 0 };
 }
 
+/* "\n" and what safe mode waits for, as later lines of the message. */
 static enum rc
-check_safe_mode(const struct rpc_call *call, struct why *why)
+refuse(const struct nn_core *core, struct why *why)
+{
+    struct buf b;
+    size_t n = strlen(why->text);
+
+    buf_init(&b, sizeof why->text);
+    buf_put_str(&b, "\n");
+    nn_safemode_text(core->blocks, &b);
+    if (buf_ok(&b))
+        snprintf(why->text + n, sizeof why->text - n, "%.*s", (int)b.n, (const char *)b.p);
+    buf_fini(&b);
+    return why->rc;
+}
+
+static enum rc
+check_safe_mode(const struct nn_core *core, const struct rpc_call *call, struct why *why)
 {
     struct span s = subject(call);
 
     for (size_t i = 0; i < ARRAY_LEN(safe_mode_texts); i++)
-        if (strcmp(safe_mode_texts[i].method, call->method->name) == 0)
-            return why_set(why, RC_SAFE_MODE, "%s%.*s%s Name node is in safe mode.", safe_mode_texts[i].before,
-                           (int)s.n, (const char *)s.p, safe_mode_texts[i].after);
-    return why_set(why, RC_SAFE_MODE, "Cannot %s. Name node is in safe mode.", call->method->name);
+        if (strcmp(safe_mode_texts[i].method, call->method->name) == 0) {
+            (void)why_set(why, RC_SAFE_MODE, "%s%.*s%s Name node is in safe mode.", safe_mode_texts[i].before,
+                          (int)s.n, (const char *)s.p, safe_mode_texts[i].after);
+            return refuse(core, why);
+        }
+    (void)why_set(why, RC_SAFE_MODE, "Cannot %s. Name node is in safe mode.", call->method->name);
+    return refuse(core, why);
 }
 
 static enum rc
@@ -89,7 +110,7 @@ nn_admit_core(struct nn_core *core, const struct rpc_call *call, struct why *why
         return rc;
     if (core->safe_mode && (call->method->flags & RPC_IN_SAFE_MODE) == 0 &&
         (writes || strcmp(call->method->name, "renewLease") == 0))
-        return check_safe_mode(call, why);
+        return check_safe_mode(core, call, why);
     if (core->disk_full && writes && strcmp(call->method->name, "delete") != 0)
         return why_set(why, RC_SAFE_MODE, "Cannot %s. The disk of the NameNode is full: only deletes are admitted until "
                        "there is room again.", call->method->name);

@@ -21,6 +21,7 @@
 #include "core/proto/ids.h"
 
 struct nn_node;
+struct rpc_call;
 
 /* One directory of blocks of a node. */
 struct nn_storage {
@@ -65,6 +66,7 @@ struct nn_node {
     bool registered;            /* in this run; otherwise only known from the database */
     bool dead;                  /* silent for longer than the dead-node interval */
     enum nn_admin admin;
+    bool still_needed;          /* the sweep found a block that needs this leaving node */
     uint64_t epoch;             /* of its present registration */
     uint64_t heard_ms;          /* mono; of a node not registered in this run: when this run began */
     uint64_t heard_wall_ms;
@@ -77,7 +79,7 @@ struct nn_node {
     struct nn_order *orders;    /* not acknowledged, by seq */
     size_t order_count;
     uint64_t order_seq;         /* last given out */
-    void *waiting;              /* the held waitOrders call, NULL if none */
+    struct rpc_call *waiting;   /* the held waitOrders, NULL if none */
     uint64_t wait_until_ms;
     UT_hash_handle hh;          /* by uuid */
 };

@@ -18,11 +18,11 @@ static enum kind kind_of(const struct nn_repl_block *b, const struct nn_repl_cop
         return nn_replica_is_good(b, c->r) ? PROVISIONAL : AWAY;
     if (nn_replica_is_good(b, c->r))
         return c->s->node->admin == NN_NORMAL ? GOOD : LEAVING;
-    if (c->r->state == NN_CORRUPT)
-        return CORRUPT;
-    if (c->r->stamp < b->stamp)
+    if (c->r->stamp > b->stamp || (c->r->state == NN_WRITING && c->expected))
+        return BEING_WRITTEN;           /* newer than we know: never ours to drop */
+    if (c->r->stamp < b->stamp || c->r->state == NN_WRITING)
         return OUTDATED;
-    return c->r->state == NN_WRITING ? BEING_WRITTEN : CORRUPT;
+    return CORRUPT;
 }
 
 /* Is there a replica of the same kind before c on the same node?  Two disks of one node count once. */

@@ -29,6 +29,7 @@ struct nn_repl_copy {
     const struct nn_replica *r;
     const struct nn_storage *s;     /* NULL: a storage that is not known any more */
     bool going;                     /* its deletion has been ordered */
+    bool expected;                  /* it is being written, by a pipeline that just ended or by a copy */
 };
 
 struct nn_repl_count {
@@ -36,7 +37,7 @@ struct nn_repl_count {
     unsigned leaving;           /* as good, but on decommissioning nodes */
     unsigned provisional;       /* looks good in the database, not yet reported in this run; on distinct nodes */
     unsigned corrupt;           /* corrupt or of the wrong length, on live nodes */
-    unsigned outdated;          /* of an older stamp, on live nodes */
+    unsigned outdated;          /* of an older stamp or left half written, on live nodes */
     unsigned writing;
     unsigned surplus;           /* good ones that are too many */
 };

@@ -5,7 +5,7 @@
 #include "core/io/sqlvfs.h"
 
 const char *const nn_schema_tables[] = {
-    "meta", "names", "inodes", "leases", "reclaim", "blocks", "roster", "freed", NULL,
+    "meta", "names", "inodes", "leases", "reclaim", "blocks", "freed", NULL,
 };
 
 static const char schema_text[] =
@@ -42,7 +42,15 @@ static const char schema_text[] =
     " state INTEGER NOT NULL,"          /* enum nn_block_state */
     " UNIQUE (inode, idx));"
     "CREATE TABLE roster (block INTEGER PRIMARY KEY, packed BLOB NOT NULL);"
-    "CREATE TABLE freed (block INTEGER PRIMARY KEY, stamp INTEGER NOT NULL);";
+    "CREATE TABLE freed (block INTEGER PRIMARY KEY, stamp INTEGER NOT NULL);"
+    "CREATE TABLE nodes ("
+    " uuid BLOB PRIMARY KEY,"
+    " host BLOB NOT NULL,"
+    " host_name BLOB NOT NULL,"
+    " data_port INTEGER NOT NULL,"
+    " ipc_port INTEGER NOT NULL,"
+    " http_port INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE storages (no INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, node BLOB NOT NULL);";
 
 enum rc
 nn_schema_create(struct nn_db *db, struct why *why)

@@ -10,6 +10,10 @@
  *     blocks   blocks of files, in order of idx
  *     roster   where the replicas of a block are
  *     freed    blocks that belong to no file any more and whose replicas are to be deleted
+ *     nodes    DataNodes and where they were last
+ *     storages their storages, and the numbers by which the roster calls them
+ *
+ * roster, nodes and storages hold what DataNodes told, not what clients did: they are written outside edits.
  *
  * Room is left for extended attributes and ACLs, which come as tables of their own.
  */

@@ -172,7 +172,8 @@ enum rc nn_copy_add(struct nn_work *w, struct block_id block, struct nn_node *fr
     *c = (struct copy_one){ .from = from, .to = to, .block = block.v, .deadline_ms = deadline_ms, .same_block = of->first };
     of->first = c;
     DL_APPEND(w->copies_by_age, c);
-    from->copying++;
+    if (from != NULL)
+        from->copying++;
     w->counts.copying++;
     return RC_OK;
 }
@@ -191,7 +192,7 @@ static void copy_forget(struct nn_work *w, struct copy_one *c)
         mem_free(of);
     }
     DL_DELETE(w->copies_by_age, c);
-    if (c->from->copying > 0)
+    if (c->from != NULL && c->from->copying > 0)
         c->from->copying--;
     w->counts.copying--;
     mem_free(c);
@@ -210,6 +211,22 @@ bool nn_copy_done(struct nn_work *w, struct block_id block, const struct nn_node
             return true;
         }
     return false;
+}
+
+bool nn_copy_failed(struct nn_work *w, struct block_id block, const struct nn_node *from)
+{
+    struct copies_of *of;
+    bool any = false;
+
+    HASH_FIND(hh, w->copies, &block.v, sizeof block.v, of);
+    for (struct copy_one *c = of == NULL ? NULL : of->first, *next; c != NULL; c = next) {
+        next = c->same_block;
+        if (c->from == from) {
+            copy_forget(w, c);
+            any = true;
+        }
+    }
+    return any;
 }
 
 size_t nn_copy_targets(const struct nn_work *w, struct block_id block, struct nn_node **ret, size_t max)

@@ -45,11 +45,14 @@ size_t nn_work_turns(struct nn_work *w, struct block_id *ret, size_t max);
 /* The blocks that need something of mask, in no order; up to max. */
 size_t nn_work_list(const struct nn_work *w, unsigned mask, struct block_id *ret, size_t max);
 
-/* A copy from a node to a storage; counts in from->copying until it is confirmed, failed or too old. */
+/* A copy from a node to a storage; counts in from->copying until it is confirmed, failed or too old.  from is NULL for a
+ * replica that a pipeline which has just ended still has to report. */
 enum rc nn_copy_add(struct nn_work *w, struct block_id block, struct nn_node *from, struct nn_storage *to,
                     uint64_t deadline_ms, struct why *why) MUST_CHECK;
 /* Forget copies of block to that node; false if there was none. */
 bool nn_copy_done(struct nn_work *w, struct block_id block, const struct nn_node *to);
+/* Forget the copies of block that were ordered from that node. */
+bool nn_copy_failed(struct nn_work *w, struct block_id block, const struct nn_node *from);
 /* The nodes that copies of block go to, up to max. */
 size_t nn_copy_targets(const struct nn_work *w, struct block_id block, struct nn_node **ret, size_t max);
 /* Forget a copy whose deadline has passed, or that involves a node that is gone; 0 when there is none. */

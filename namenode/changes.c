@@ -1,0 +1,259 @@
+#include "namenode/changes.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "namenode/blockmap.h"
+#include "namenode/periodic.h"
+#include "namenode/report.h"
+
+/* A replica of a block that no file has. */
+static enum rc unknown_block(struct nn_core *core, struct nn_storage *s, const struct nn_held *h, struct why *why)
+{
+    struct nn_order o = { .kind = NN_SET_ASIDE, .block = h->block, .stamp = { h->stamp }, .bytes = h->bytes, .storage = s,
+                          .keep_ms = core->nn->conf.orphan_keep_ms };
+    struct nn_replica r = { .storage = s->no, .state = NN_FINALIZED, .stamp = h->stamp, .bytes = h->bytes };
+    bool freed;
+    enum rc rc;
+
+    if ((rc = nn_block_is_freed(&core->db, h->block, &freed, why)) != RC_OK)
+        return rc;
+    if (freed) {                    /* its deletion is still to be ordered */
+        nn_periodic_hurry(core, NN_PERIODIC_FREED);
+        return nn_replica_set(core, h->block, &r, why);
+    }
+    if (core->blocks->safe.behind)  /* it may be our namespace that lacks it */
+        return RC_OK;
+    log_info("unknown_block_set_aside", "node=%s block=%" PRIu64 " stamp=%" PRIu64 " keep_ms=%" PRIu64, s->node->address,
+             h->block.v, h->stamp, o.keep_ms);
+    rc = nn_order_add(s->node, &o, why);
+    return rc == RC_BUSY ? RC_OK : rc;      /* too many at once: the next report brings it up again */
+}
+
+static enum rc replica_reported(struct nn_core *core, struct nn_storage *s, const struct nn_held *h, bool by_report,
+                                struct why *why)
+{
+    struct nn_blocks *b = core->blocks;
+    struct nn_replica r = { .storage = s->no, .state = h->corrupt ? NN_CORRUPT : h->writing ? NN_WRITING : NN_FINALIZED,
+                            .stamp = h->stamp, .bytes = h->bytes };
+    struct nn_replicas list;
+    const struct nn_replica *old;
+    struct nn_block block;
+    bool found;
+    enum rc rc;
+
+    if ((rc = nn_block_find(&core->db, h->block, &block, &found, why)) != RC_OK)
+        return rc;
+    if (!found)
+        return unknown_block(core, s, h, why);
+    if ((rc = nn_roster_get(b->roster, h->block, &list, why)) != RC_OK)
+        return rc;
+    old = nn_replicas_find(&list, s->no);
+    if (by_report && old != NULL && old->state == NN_CORRUPT && old->stamp == r.stamp && r.state == NN_FINALIZED)
+        r.state = NN_CORRUPT;       /* a report does not look into the bytes */
+    if (r.state == NN_FINALIZED && nn_copy_done(b->work, h->block, s->node) &&
+        (rc = nn_block_look(core, h->block, why)) != RC_OK)
+        return rc;
+    if (b->holds != NULL && r.state == NN_FINALIZED)
+        nn_holds_hurry(core);
+    return nn_replica_set(core, h->block, &r, why);
+}
+
+enum rc nn_replica_is_corrupt(struct nn_core *core, struct nn_storage *s, struct block_id block, uint64_t stamp,
+                              const char *said_by, struct why *why)
+{
+    struct nn_replicas list;
+    struct nn_replica r, *old;
+    enum rc rc;
+
+    if ((rc = nn_roster_get(core->blocks->roster, block, &list, why)) != RC_OK)
+        return rc;
+    if ((old = nn_replicas_find(&list, s->no)) == NULL || old->state == NN_CORRUPT)
+        return RC_OK;
+    r = *old;
+    r.state = NN_CORRUPT;
+    log_warn("replica_corrupt", "block=%" PRIu64 " stamp=%" PRIu64 " node=%s said_by=%s now=copy_a_good_one", block.v, stamp,
+             s->node->address, said_by);
+    if ((rc = nn_replica_set(core, block, &r, why)) != RC_OK)
+        return rc;
+    nn_periodic_hurry(core, NN_PERIODIC_REPLICATION);
+    return RC_OK;
+}
+
+enum rc nn_change_apply(struct nn_core *core, struct nn_storage *s, const DnChange *change, struct why *why)
+{
+    struct nn_held h = { .block = { change->block->id }, .stamp = change->block->stamp, .bytes = change->block->bytes };
+    enum rc rc = RC_OK;
+    bool news;
+
+    if (change->seq > 0 && nn_seen_after(s, h.block, change->seq - 1))
+        return RC_OK;               /* this one, or a later one, has been applied */
+    switch (change->kind) {
+    case DN_CHANGE__KIND__RECEIVING:
+        h.writing = true;
+        rc = replica_reported(core, s, &h, false, why);
+        break;
+    case DN_CHANGE__KIND__RECEIVED:
+        rc = replica_reported(core, s, &h, false, why);
+        break;
+    case DN_CHANGE__KIND__DELETED:
+        rc = nn_replica_gone(core, h.block, s->no, why);
+        break;
+    case DN_CHANGE__KIND__CORRUPT:
+        rc = nn_replica_is_corrupt(core, s, h.block, h.stamp, s->node->address, why);
+        break;
+    case _DN_CHANGE__KIND_IS_INT_SIZE:
+    default:                        /* of a later version */
+        break;
+    }
+    return rc == RC_OK ? nn_seen_note(s, h.block, change->seq, &news, why) : rc;
+}
+
+/* ---- full reports ---- */
+
+static struct nn_held held_of(struct block_id block, const struct nn_replica *r)
+{
+    return (struct nn_held){ .block = block, .stamp = r->stamp, .bytes = r->bytes, .writing = r->state == NN_WRITING,
+                             .corrupt = r->state == NN_CORRUPT };
+}
+
+static enum rc check_fresh(const struct nn_storage *s, uint64_t seq, struct why *why)
+{
+    if (nn_seen_forgot(s, seq))
+        return why_set(why, RC_BUSY, "the report of %s is older than what is remembered of later changes: send it again", s->uuid);
+    return RC_OK;
+}
+
+static void confirm(struct nn_core *core, struct nn_storage *s)
+{
+    s->reported_wall_ms = nn_core_now_ms(core);
+    core->blocks->nodes.changes++;
+    core->snapshot_stale = true;
+    if (!s->confirmed)
+        log_info("storage_confirmed", "node=%s storage=%s", s->node->address, s->uuid);
+    s->confirmed = true;
+    nn_sweep_want(core);
+}
+
+/* The roster's side of the ranges, as it passes by. */
+struct hashing { uint32_t storage; struct nn_range *ranges; size_t count, at; };
+
+static enum rc hash_row(void *arg, struct block_id block, const struct nn_replicas *list, struct why *why)
+{
+    struct hashing *h = arg;
+
+    (void)why;
+    for (size_t i = 0; i < list->n; i++)
+        if (list->r[i].storage == h->storage) {
+            struct nn_held held = held_of(block, &list->r[i]);
+
+            nn_ranges_add(h->ranges, h->count, &h->at, &held);
+        }
+    return RC_OK;
+}
+
+enum rc nn_report_hashes(struct nn_core *core, struct nn_storage *s, const DnReportHashesRequest *req, struct arena *arena,
+                         DnReportHashesReply *ret, struct why *why)
+{
+    struct hashing h = { .storage = s->no, .count = req->n_ranges };
+    struct block_id next;
+    enum rc rc;
+
+    if ((rc = check_fresh(s, req->seq, why)) != RC_OK)
+        return rc;
+    if ((h.ranges = arena_calloc(arena, h.count + 1, sizeof *h.ranges)) == NULL ||
+        (ret->differ = arena_calloc(arena, h.count + 1, sizeof *ret->differ)) == NULL)
+        return why_rc(why, RC_NOMEM);
+    for (size_t i = 0; i < h.count; i++)
+        h.ranges[i] = (struct nn_range){ req->ranges[i]->first_id, req->ranges[i]->last_id, 0, NN_HASH_START };
+    if ((rc = nn_ranges_check(h.ranges, h.count, why)) != RC_OK ||
+        (rc = nn_roster_each(core->blocks->roster, (struct block_id){ 0 }, (struct block_id){ INT64_MAX }, INT64_MAX, hash_row,
+                             &h, &next, why)) != RC_OK)
+        return rc;
+    for (size_t i = 0; i < h.count; i++)
+        if (h.ranges[i].count != req->ranges[i]->count || h.ranges[i].hash != req->ranges[i]->hash)
+            ret->differ[ret->n_differ++] = (uint32_t)i;
+    if (ret->n_differ == 0)
+        confirm(core, s);
+    return RC_OK;
+}
+
+/* What the roster says of one storage in one range. */
+struct collecting { uint32_t storage; struct nn_held *held; size_t count, cap; };
+
+static enum rc collect_row(void *arg, struct block_id block, const struct nn_replicas *list, struct why *why)
+{
+    struct collecting *c = arg;
+
+    for (size_t i = 0; i < list->n; i++) {
+        if (list->r[i].storage != c->storage)
+            continue;
+        if (c->count == c->cap) {
+            size_t cap = c->cap == 0 ? 256 : c->cap * 2;
+            struct nn_held *grown = mem_realloc(c->held, cap * sizeof *grown);
+
+            if (grown == NULL)
+                return why_rc(why, RC_NOMEM);
+            c->held = grown;
+            c->cap = cap;
+        }
+        c->held[c->count++] = held_of(block, &list->r[i]);
+    }
+    return RC_OK;
+}
+
+struct applying { struct nn_core *core; struct nn_storage *s; uint64_t seq; };
+
+static enum rc on_gone(void *arg, const struct nn_held *was, struct why *why)
+{
+    struct applying *a = arg;
+    struct nn_block block;
+    bool found;
+    enum rc rc;
+
+    if (nn_seen_after(a->s, was->block, a->seq))
+        return RC_OK;
+    if (was->writing) {             /* chosen for the pipeline of an open block: it may not have begun */
+        if ((rc = nn_block_find(&a->core->db, was->block, &block, &found, why)) != RC_OK)
+            return rc;
+        if (found && block.state != NN_BLOCK_COMPLETE)
+            return RC_OK;
+    }
+    log_debug("replica_gone", "block=%" PRIu64 " node=%s", was->block.v, a->s->node->address);
+    return nn_replica_gone(a->core, was->block, a->s->no, why);
+}
+
+static enum rc on_new(void *arg, const struct nn_held *is, struct why *why)
+{
+    struct applying *a = arg;
+
+    if (nn_seen_after(a->s, is->block, a->seq))
+        return RC_OK;
+    return replica_reported(a->core, a->s, is, true, why);
+}
+
+enum rc nn_report_range(struct nn_core *core, struct nn_storage *s, const DnReportRangeRequest *req, struct arena *arena,
+                        struct why *why)
+{
+    struct applying a = { core, s, req->seq };
+    const struct nn_report_events events = { &a, on_gone, on_new };
+    struct collecting c = { .storage = s->no };
+    struct nn_held *held = arena_calloc(arena, req->n_replicas / 3 + 1, sizeof *held);
+    struct block_id next;
+    enum rc rc;
+
+    if (held == NULL)
+        return why_rc(why, RC_NOMEM);
+    if ((rc = check_fresh(s, req->seq, why)) != RC_OK ||
+        (rc = nn_report_decode(req->replicas, req->n_replicas, req->range->first_id, req->range->last_id, held, why)) != RC_OK)
+        return rc;
+    if ((rc = nn_roster_each(core->blocks->roster, (struct block_id){ req->range->first_id },
+                             (struct block_id){ req->range->last_id }, INT64_MAX, collect_row, &c, &next, why)) == RC_OK)
+        rc = nn_report_diff(c.held, c.count, held, req->n_replicas / 3, &events, why);
+    mem_free(c.held);
+    if (rc == RC_OK && req->last)
+        confirm(core, s);
+    return rc;
+}
