@@ -142,11 +142,29 @@ call_decode(struct rpc_call *call, const struct frame_call *fc, const struct rpc
     return RC_OK;
 }
 
+/* Calls that take much memory are few at a time: they may be held for long. */
+static enum rc
+call_weigh(struct rpc_held *h, struct why *why)
+{
+    struct rpc_server *s = h->call.conn->server;
+    size_t used = h->call.arena.used;
+
+    if (used < RPC_LARGE)
+        return RC_OK;
+    if (s->large > 0 && s->large + used > RPC_LARGE_HIGH)
+        return why_set(why, RC_BUSY, "Server is busy with large calls: %zu bytes, and %s would add %zu", s->large,
+                       h->call.method->name, used);
+    h->large = used;
+    s->large += used;
+    return RC_OK;
+}
+
 bool
 rpc_call_begin(struct rpc_conn *c, const struct frame_call *fc)
 {
     struct rpc_held *h = mem_zalloc(sizeof *h);
     const struct rpc_service *service;
+    enum rc rc;
     struct why why;
 
     if (h == NULL)
@@ -163,7 +181,9 @@ rpc_call_begin(struct rpc_conn *c, const struct frame_call *fc)
         }
     }
     c->inflight++;
-    if (call_decode(&h->call, fc, &service, &why) != RC_OK)
+    if ((rc = call_decode(&h->call, fc, &service, &why)) == RC_OK)
+        rc = call_weigh(h, &why);
+    if (rc != RC_OK)
         rpc_fail(&h->call, &why);
     else
         service->submit(service->arg, &h->call);    /* takes it: it may be over already */

@@ -30,6 +30,7 @@ out_done(struct rpc_conn *c, struct rpc_out *out)
 {
     if (out->held != NULL) {
         c->inflight--;
+        c->server->large -= out->held->large;
         rpc_held_free(out->held);
         return;
     }
@@ -57,6 +58,7 @@ rpc_conn_close(struct rpc_conn *c)
     }
     c->out_first = NULL;
     c->out_last = &c->out_first;
+    s->out_bytes -= c->out_bytes;
     c->out_bytes = 0;
     if (c->inflight == 0 && !c->touched)    /* else the last reply frees it */
         conn_free(c);
@@ -71,6 +73,7 @@ out_append(struct rpc_conn *c, struct rpc_out *out)
     *c->out_last = out;
     c->out_last = &out->next;
     c->out_bytes += out->n;
+    c->server->out_bytes += out->n;
 }
 
 /* What the frame layer answered, as output; takes b's bytes. */
@@ -96,6 +99,7 @@ static void
 out_advance(struct rpc_conn *c, size_t n)
 {
     c->out_bytes -= n;
+    c->server->out_bytes -= n;
     c->written_ms = c->active_ms = now_ms(c);
     while (n > 0) {
         struct rpc_out *out = c->out_first;

@@ -17,6 +17,7 @@
 #define CONTEXT_MS 15000            /* to say who one is */
 #define FRAME_MS 300000             /* to send one frame */
 #define WRITE_STALL_MS 120000       /* a peer that takes nothing of its replies */
+#define WRITE_STALL_FULL_MS 2000    /* the same, when all replies together are too many */
 #define EVICT_IDLE_MS 5000          /* idle connections make room for new ones after this */
 
 static void on_listener(void *arg, unsigned events);
@@ -101,6 +102,7 @@ on_listener(void *arg, unsigned events)
 static void
 sweep(struct rpc_server *s)
 {
+    uint64_t stall_ms = s->out_bytes > RPC_OUT_ALL_HIGH ? WRITE_STALL_FULL_MS : WRITE_STALL_MS;
     uint64_t now = now_ms(s);
     struct rpc_conn *c, *next;
 
@@ -109,7 +111,7 @@ sweep(struct rpc_server *s)
         if (c->sock < 0)
             continue;
         if ((c->frame.state != FS_OPEN && now - c->since_ms > CONTEXT_MS) ||
-            (c->out_first != NULL && now - c->written_ms > WRITE_STALL_MS) ||
+            (c->out_first != NULL && now - c->written_ms > stall_ms) ||
             (!c->held && frame_kept(&c->frame) > 0 && now - c->partial_ms > FRAME_MS) ||
             (c->inflight == 0 && c->out_first == NULL && s->o.idle_ms != 0 && now - c->active_ms > s->o.idle_ms))
             rpc_conn_close(c);

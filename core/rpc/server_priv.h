@@ -20,7 +20,10 @@
 #define RPC_IN_BYTES (64 * KB)          /* one read */
 #define RPC_GATHER_BYTES (64 * KB)      /* small replies joined into one write */
 #define RPC_OUT_HIGH (1 * MB)           /* unsent bytes of a connection from which its socket is not read */
-#define RPC_KEPT_HIGH (256 * MB)        /* incomplete frames of all connections */
+#define RPC_OUT_ALL_HIGH (256 * MB)     /* unsent bytes of all connections from which those that stall are closed */
+#define RPC_KEPT_HIGH (64 * MB)         /* incomplete frames of all connections, one of full size aside */
+#define RPC_LARGE (64 * KB)             /* a decoded call that counts as large */
+#define RPC_LARGE_HIGH (256 * MB)       /* large calls under way, decoded; one alone may have more */
 
 /* Bytes on their way out: of a call, or an answer of the frame layer (call NULL). */
 struct rpc_out {
@@ -35,6 +38,7 @@ struct rpc_held {
     struct rpc_call call;       /* what handlers see */
     struct rpc_out out;
     struct span client_id;      /* as sent, in the call's arena */
+    size_t large;               /* bytes counted in the server's large */
 };
 
 struct rpc_conn {
@@ -72,7 +76,7 @@ struct rpc_server {
     bool accepting, stopped;
     struct rpc_conn *conns;
     size_t conn_count;
-    size_t kept;
+    size_t kept, large, out_bytes;      /* sums over all connections */
     struct arena scratch;
     uint8_t *in, *gather;
     struct log_rate rate;
