@@ -527,6 +527,7 @@ nn_core_group(struct nn_core *core, struct nn_post **posts, size_t n)
     nn_txlog_begin(&g->row);
     if (nn_exec(&core->db, SQL_BEGIN, &why) != RC_OK)
         lose(g, &why);
+    run_periodic(core);         /* before the calls: what they hurry waits for the next group */
     for (size_t i = 0; i < n; i++) {
         if (posts[i]->call == NULL)
             run_post(core, posts[i]);
@@ -535,7 +536,6 @@ nn_core_group(struct nn_core *core, struct nn_post **posts, size_t n)
         else
             run_call(core, posts[i]->call);
     }
-    run_periodic(core);
     if (!g->lost && write_row(core, &why) != RC_OK)
         lose(g, &why);
     if (g->lost) {
