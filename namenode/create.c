@@ -63,7 +63,9 @@ check_existing(struct nn_core *core, struct rpc_call *call, struct nn_caller *ca
         return nn_may(caller, &core->db, p, p->depth, MAY_WRITE, why);
     if ((rc = nn_lease_take_over(core, call, "CREATE_FILE", p, pb_span(req->clientname), why)) != RC_OK)
         return rc;
-    /* The refusal below undoes the edits of this call: a lease that could be ended ends in the periodic round. */
+    /* The refusal below undoes the edits of this call: a lease that could be ended is ended by itself. */
+    if (nn_path_last(p)->open && (rc = nn_lease_end_later(core->nn, nn_path_last(p)->id, why)) != RC_OK)
+        return rc;
     return why_set(why, RC_EXISTS, "%s for client %s already exists", path, call->peer.host);
 }
 

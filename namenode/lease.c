@@ -244,6 +244,33 @@ nn_lease_end(struct nn_core *core, uint64_t inode, bool *ret_done, struct why *w
     return nn_edit_apply(core, &e, why);
 }
 
+static enum rc
+end_posted(struct nn_core *core, void *arg, struct why *why)
+{
+    uint64_t *inode = arg;
+    bool done;
+    enum rc rc = nn_lease_end(core, *inode, &done, why);
+
+    mem_free(inode);
+    return rc;
+}
+
+enum rc
+nn_lease_end_later(struct nn *nn, uint64_t inode, struct why *why)
+{
+    uint64_t *arg = mem_alloc(sizeof *arg);
+    enum rc rc;
+
+    if (arg == NULL)
+        return why_rc(why, RC_NOMEM);
+    *arg = inode;
+    if ((rc = nn_core_post(nn, end_posted, arg)) != RC_OK) {
+        mem_free(arg);
+        return why_rc(why, rc);
+    }
+    return RC_OK;
+}
+
 enum rc
 nn_apply_lease(struct nn_db *db, const struct nn_edit_lease *x, uint64_t at_ms, struct why *why)
 {

@@ -58,6 +58,10 @@ struct nn_path;
 enum rc nn_lease_take_over(struct nn_core *core, struct rpc_call *call, const char *operation, const struct nn_path *p,
                            struct span holder, struct why *why) MUST_CHECK;
 
+/* As nn_lease_end, in a group of its own; what becomes of it is not told.  Any thread. */
+struct nn;
+enum rc nn_lease_end_later(struct nn *nn, uint64_t inode, struct why *why) MUST_CHECK;
+
 /*
  * End the lease of an open file whose writer is gone.  *ret_done false: its last
  * block must be recovered first, or there is no such file.

@@ -74,7 +74,8 @@ split(struct arena *arena, struct span src, struct nn_path *ret, struct why *why
     return RC_OK;
 }
 
-/* "/.reserved/.inodes/<id>/rest" is the path of that inode and rest. */
+/* "/.reserved/.inodes/<id>/rest" is the path of that inode and rest; "/.reserved/raw/path" is path, as nothing is
+ * encrypted. */
 static enum rc
 expand_reserved(struct nn_db *db, struct arena *arena, struct span src, struct nn_path *p, struct why *why)
 {
@@ -84,7 +85,13 @@ expand_reserved(struct nn_db *db, struct arena *arena, struct span src, struct n
     char *joined;
     enum rc rc;
 
-    if (p->depth < 3 || !span_is(p->names[1], ".reserved") || !span_is(p->names[2], ".inodes"))
+    if (p->depth < 3 || !span_is(p->names[1], ".reserved"))
+        return RC_OK;
+    if (span_is(p->names[2], "raw")) {
+        const uint8_t *end = p->names[2].p + p->names[2].n;
+        return split(arena, span_of(end, (size_t)(p->text.p + p->text.n - end)), p, why);
+    }
+    if (!span_is(p->names[2], ".inodes"))
         return RC_OK;
     for (size_t i = 0; i < p->names[3].n; i++) {
         if (p->names[3].p[i] < '0' || p->names[3].p[i] > '9' || id > UINT64_MAX / 16)

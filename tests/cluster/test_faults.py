@@ -1,0 +1,163 @@
+"""Daemons killed in the middle of writes and reads: what was acknowledged is there, what was lost is restored."""
+import hashlib
+import os
+import signal
+import subprocess
+import time
+
+from harness import SLOW, ClusterTest, main, pattern, program, wait_for
+
+PIECE = 4 << 20
+
+
+class Feed:
+    """`dfs put - PATH`, fed piece by piece by the test."""
+
+    def __init__(self, cluster, path):
+        self.digest = hashlib.sha256()
+        self.bytes = 0
+        self.process = cluster.popen("dfs", "put", "-", path, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def send(self, pieces):
+        for _ in range(pieces):
+            data = pattern(PIECE, self.bytes + 1)
+            self.process.stdin.write(data)
+            self.digest.update(data)
+            self.bytes += PIECE
+        self.process.stdin.flush()
+
+    def end(self):
+        self.process.stdin.close()
+        error = self.process.stderr.read().decode()
+        return self.process.wait(120 * SLOW), error
+
+
+class Faults(ClusterTest):
+    nodes = 4
+    settings = ["dfs.blocksize=32m", "millrace.namenode.dead-node-interval=4s", "dfs.namenode.redundancy.interval=200ms"]
+
+    def tearDown(self):
+        for name, m in self.cluster.ps().items():
+            if m["state"] != "running":
+                self.cluster.start_daemon(name)
+
+    def assert_stored(self, path, feed):
+        out = self.dfs("cat", path, binary=True, timeout=300).stdout
+        self.assertEqual(len(out), feed.bytes)
+        self.assertEqual(hashlib.sha256(out).digest(), feed.digest.digest())
+
+    def wait_healthy(self, path):
+        def healthy():
+            r = self.dfs("fsck", path, check=False)
+            return "Under-replicated blocks:\t0" in r.stdout and "HEALTHY" in r.stdout
+        wait_for(f"{path} to have all replicas", healthy, 60)
+
+    def test_put_survives_a_datanode_killed_in_its_pipeline(self):
+        feed = Feed(self.cluster, "/dn-killed")
+        feed.send(4)
+        victim = self.writing_datanode()
+        self.cluster.kill(victim)
+        feed.send(12)
+        self.assertEqual(feed.end(), (0, ""))
+        self.assert_stored("/dn-killed", feed)
+        self.cluster.start_daemon(victim)
+        self.wait_healthy("/dn-killed")
+
+    def writing_datanode(self):
+        """A DataNode that has a block half written: a non-empty file below an rbw folder."""
+        def find():
+            for i in range(1, self.nodes + 1):
+                for folder, _, names in os.walk(os.path.join(self.cluster.dir, f"dn{i}")):
+                    if os.path.basename(folder) == "rbw" and any(
+                            not n.endswith(".meta") and os.path.getsize(os.path.join(folder, n)) for n in names):
+                        return f"dn{i}"
+        return wait_for("a block half written", find)
+
+    def test_put_goes_on_when_the_namenode_is_killed_and_started(self):
+        feed = Feed(self.cluster, "/nn-killed")
+        feed.send(4)
+        self.writing_datanode()
+        self.cluster.kill("nn")
+        feed.send(3)
+        self.cluster.start_daemon("nn")
+        feed.send(12)
+        self.assertEqual(feed.end(), (0, ""))
+        self.assert_stored("/nn-killed", feed)
+        self.wait_healthy("/nn-killed")
+
+    def test_put_survives_a_datanode_that_hangs_and_comes_back(self):
+        feed = Feed(self.cluster, "/dn-hangs")
+        feed.send(4)
+        victim = self.writing_datanode()
+        pid = self.cluster.ps()[victim]["pid"]
+        os.kill(pid, signal.SIGKILL)
+        wait_for("its end", lambda: self.cluster.ps()[victim]["state"] == "died")
+        self.cluster.start_daemon(victim)       # comes back with the old state of the block
+        feed.send(12)
+        self.assertEqual(feed.end(), (0, ""))
+        self.assert_stored("/dn-hangs", feed)
+        self.wait_healthy("/dn-hangs")
+
+    def test_get_goes_on_from_another_replica(self):
+        data = pattern(96 << 20, 3)
+        self.dfs("put", self.temp("many", data), "/many", timeout=300)
+        get = self.cluster.popen("dfs", "cat", "/many", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        first = get.stdout.read(8 << 20)
+        self.cluster.kill("dn1")
+        self.cluster.kill("dn2")
+        rest = get.stdout.read()
+        self.assertEqual(get.wait(), 0, get.stderr.read())
+        self.assertEqual(hashlib.sha256(first + rest).digest(), hashlib.sha256(data).digest())
+
+    def test_lost_replicas_are_restored_and_surplus_ones_removed(self):
+        self.dfs("put", self.temp("lost", pattern(40 << 20, 4)), "/lost", timeout=300)
+        self.cluster.kill("dn3")
+        wait_for("the node to count as dead", lambda: "Dead datanodes (1)" in self.dfs("admin", "-report").stdout)
+        self.wait_healthy("/lost")
+        self.cluster.start_daemon("dn3")
+        wait_for("three replicas again", lambda: "Over-replicated blocks:\t0" in self.dfs("fsck", "/lost", check=False).stdout, 60)
+        self.wait_healthy("/lost")
+
+    def test_a_damaged_replica_is_not_served_and_is_repaired(self):
+        data = pattern(3_000_000, 5)
+        self.dfs("put", self.temp("bits", data), "/bits")
+        block = self.finalized("/bits")
+        for path in block[:2]:
+            with open(path, "r+b") as f:
+                f.seek(1_000_000)
+                byte = f.read(1)
+                f.seek(1_000_000)
+                f.write(bytes([byte[0] ^ 4]))
+        for _ in range(6):      # every replica is asked sooner or later
+            self.assertEqual(self.dfs("cat", "/bits", binary=True).stdout, data)
+        self.wait_healthy("/bits")
+
+    def finalized(self, path):
+        """The block files, on all nodes, of a file of one block."""
+        import re
+        text = self.dfs("fsck", path, "-files", "-blocks").stdout
+        name = re.search(r"blk_\d+", text).group(0)
+        found = []
+        for folder, _, names in os.walk(self.cluster.dir):
+            if name in names:
+                found.append(os.path.join(folder, name))
+        self.assertEqual(len(found), 3)
+        return found
+
+    def test_acknowledged_names_survive_a_namenode_killed_under_load(self):
+        for round in range(3):
+            script = f'i=0; while dfs mkdir /load{round}-$i; do echo $i; i=$((i+1)); done'
+            p = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                                 env=dict(self.cluster.env(), MILLRACE_OPTS=""), start_new_session=True)
+            acknowledged = [p.stdout.readline().strip() for _ in range(20)]
+            self.cluster.kill("nn")
+            os.killpg(p.pid, signal.SIGKILL)
+            acknowledged += p.stdout.read().split()
+            self.cluster.start_daemon("nn")
+            names = self.dfs("ls", "-C", "/").stdout.split()
+            for i in acknowledged:
+                self.assertIn(f"/load{round}-{i}", names)
+
+
+if __name__ == "__main__":
+    main()
