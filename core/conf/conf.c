@@ -403,6 +403,9 @@ conf_verify(const struct conf *c, struct why *why)
     enum rc rc = RC_OK;
 
     buf_init(&problems, sizeof text - 1);
+    if (strncmp(c->fs_default, "hdfs://", 7) != 0 || c->fs_default[7] == '\0' || c->fs_default[7] == '/' ||
+        c->fs_default[7] == ':')
+        buf_put_str(&problems, "fs.defaultFS: not of the form hdfs://host:port\n");
     if (c->block_bytes % c->bytes_per_checksum != 0)
         buf_put_str(&problems, "dfs.blocksize: not a multiple of dfs.bytes-per-checksum\n");
     if (c->block_bytes < c->block_bytes_min && (c->who & NN) != 0)

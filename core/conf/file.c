@@ -374,7 +374,9 @@ read_file(const char *path, struct buf *out, struct why *why)
         rc = why_set(why, RC_BAD_CONFIG, "%s: %s", path, strerror(errno));
     (void)fclose(f);            /* was only read */
     buf_u8(out, 0);
-    if (rc == RC_OK && !buf_ok(out))
+    if (rc == RC_OK && !buf_ok(out) && out->n < FILE_BYTES_MAX / 2)
+        rc = why_rc(why, RC_NOMEM);
+    else if (rc == RC_OK && !buf_ok(out))
         rc = why_set(why, RC_BAD_CONFIG, "%s: larger than %zu MB", path, FILE_BYTES_MAX / MB);
     if (rc == RC_OK && strlen((const char *)out->p) + 1 != out->n)
         rc = why_set(why, RC_BAD_CONFIG, "%s: has a zero byte; not a text file", path);

@@ -412,7 +412,7 @@ hand_put(void *arg)
     struct handing *h = arg;
 
     for (uintptr_t i = 1; i <= 100; i++) {
-        char *item = (char *)NULL + i;
+        void *item = (void *)i;
 
         SIM_CHECK(h->s, queue_put_wait(h->q, item, FOREVER) == RC_OK);
     }

@@ -276,11 +276,13 @@ START_TEST(contradicting_options_are_all_named)
     struct conf c = make_conf(ALL);
     struct why why;
 
+    accept(&c, "fs.defaultFS", "nn1:8020");
     accept(&c, "dfs.namenode.lease-soft-limit", "2h");
     accept(&c, "fs.permissions.umask-mode", "9");
     accept(&c, "millrace.log.level", "loud");
     ck_assert_int_eq(conf_verify(&c, &why), RC_BAD_CONFIG);
-    ck_assert_str_eq(why.text, "dfs.namenode.lease-soft-limit: above dfs.namenode.lease-hard-limit\n"
+    ck_assert_str_eq(why.text, "fs.defaultFS: not of the form hdfs://host:port\n"
+                               "dfs.namenode.lease-soft-limit: above dfs.namenode.lease-hard-limit\n"
                                "fs.permissions.umask-mode: not an octal number such as 022\n"
                                "millrace.log.level: neither error, warn, info nor debug");
     conf_fini(&c);

@@ -217,6 +217,32 @@ START_TEST(folder_gives_its_site_files_in_order)
 }
 END_TEST
 
+START_TEST(every_failed_allocation_while_loading_leaks_nothing)
+{
+    static const char text[] = "dfs.hosts = /a\n[datanode]\ndfs.replication = 2\n[namenode]\nmine = 1\n";
+    char path[] = "/tmp/conf-test-XXXXXX";
+    int fd = mkstemp(path);
+    enum rc rc = RC_NOMEM;
+
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(write(fd, text, sizeof text - 1), sizeof text - 1);
+    close(fd);
+    for (uint64_t n = 1; rc != RC_OK; n += n % 50 == 0 ? 40 : 1) {
+        struct why why;
+        struct conf c;
+
+        ck_assert_int_eq(conf_init(&c, NN, &why), RC_OK);
+        mem_fail_nth(n);
+        rc = conf_load(&c, path, &why);
+        mem_fail_nth(0);
+        ck_assert_msg(rc == RC_OK || rc == RC_NOMEM || rc == RC_BAD_CONFIG, "%s", why.text);
+        conf_fini(&c);
+        ck_assert_uint_eq(mem_live(), 0);
+    }
+    unlink(path);
+}
+END_TEST
+
 START_TEST(malformed_site_file_is_refused_with_its_line)
 {
     struct why why;
@@ -253,6 +279,7 @@ suite_conf_file(void)
     tcase_add_test(t, missing_or_binary_file_is_refused);
     tcase_add_test(t, hadoop_site_file_is_read_and_unknown_keys_are_noted);
     tcase_add_test(t, folder_gives_its_site_files_in_order);
+    tcase_add_test(t, every_failed_allocation_while_loading_leaks_nothing);
     tcase_add_test(t, malformed_site_file_is_refused_with_its_line);
     suite_add_tcase(s, t);
     return s;
