@@ -2,8 +2,15 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include "core/base/mem.h"
 #include "core/conf/daemon.h"
 #include "namenode/nn.h"
+#include "namenode/pages.h"
+
+struct self {
+    struct nn *nn;
+    struct nn_pages *pages;
+};
 
 static enum rc
 start(const struct world *w, const struct conf *c, void *prepared, void **ret_self, struct daemon_address *ret_address,
@@ -11,33 +18,47 @@ start(const struct world *w, const struct conf *c, void *prepared, void **ret_se
 {
     const struct passwd *me = getpwuid(geteuid());
     struct nn_options o = { .conf = c, .superuser = me != NULL ? me->pw_name : "root" };
-    struct net_addr at;
-    struct nn *nn;
+    struct self *self = mem_zalloc(sizeof *self);
+    struct net_addr at, http;
     enum rc rc;
 
     (void)prepared;
-    if ((rc = nn_open(w, &o, &nn, why)) != RC_OK)
-        return rc;
-    if ((rc = nn_serve(nn, &at, why)) != RC_OK) {
-        nn_free(nn);
-        return rc;
-    }
+    if (self == NULL)
+        return why_rc(why, RC_NOMEM);
+    if ((rc = nn_open(w, &o, &self->nn, why)) != RC_OK)
+        goto out;
+    if ((rc = nn_serve(self->nn, &at, why)) != RC_OK)
+        goto out_free;
+    if ((rc = nn_pages_start(w, c, &at, o.superuser, &self->pages, &http, why)) != RC_OK)
+        goto out_stop;
     (void)net_addr_text(&at, ret_address->rpc);
-    *ret_self = nn;
+    (void)net_addr_text(&http, ret_address->http);
+    *ret_self = self;
     return RC_OK;
+out_stop:
+    nn_stop(self->nn);
+out_free:
+    nn_free(self->nn);
+out:
+    mem_free(self);
+    return rc;
 }
 
 static void
-stop(void *self)
+stop(void *arg)
 {
-    nn_stop(self);
-    nn_free(self);
+    struct self *self = arg;
+
+    nn_pages_stop(self->pages);
+    nn_stop(self->nn);
+    nn_free(self->nn);
+    mem_free(self);
 }
 
 static bool
-has_failed(void *self)
+has_failed(void *arg)
 {
-    return nn_has_failed(self);
+    return nn_has_failed(((struct self *)arg)->nn);
 }
 
 static const char *const bind_keys[] = { "dfs.namenode.rpc-address", "dfs.namenode.http-address", NULL };

@@ -1,0 +1,44 @@
+/*
+ * pages_priv -- what the files of the NameNode's pages share.
+ */
+#ifndef NAMENODE_PAGES_PRIV_H
+#define NAMENODE_PAGES_PRIV_H
+
+#include "core/base/arena.h"
+#include "core/http/page.h"
+#include "core/proto/client_namenode.pb-c.h"
+#include "core/rpc/client.h"
+#include "namenode/pages.h"
+
+#define PAGES_ANSWER_MAX (64 * MB)
+
+/* Row numbers of ClientProtocol. */
+enum {
+#define RPC(method, wire, request, reply, flags) ASK_##method,
+#include "core/proto/client_namenode.def"
+#undef RPC
+    ASK_COUNT
+};
+
+struct nn_pages {
+    const struct world *w;
+    struct rpc_method methods[ASK_COUNT];
+    struct rpc_protocol protocol;
+    struct rpc_client *super, *visitor;     /* for overviews; for browsing */
+    struct http_server *http;
+    char where[NET_ADDR_TEXT];
+};
+
+/* One call to the NameNode; NULL after a failure, which is then the reply. */
+const void *pages_ask(struct rpc_client *c, size_t method, const ProtobufCMessage *request, struct arena *a,
+                      struct http_reply *reply);
+
+/* Head of a page; path is the link to mark. */
+void pages_begin(struct nn_pages *p, struct buf *b, const char *title, const char *path);
+
+/* A bytes field as a string of the arena. */
+const char *pages_text(struct arena *a, ProtobufCBinaryData d);
+
+void page_browse(void *arg, const struct http_request *req, struct http_reply *reply);     /* pages_browse.c */
+
+#endif
