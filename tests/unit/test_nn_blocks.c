@@ -1,0 +1,755 @@
+/* The block side as clients and DataNodes meet it: files written, nodes lost, restarts. */
+#include <stdio.h>
+
+#include "core/base/mem.h"
+#include "namenode/blockmap.h"
+#include "namenode/report.h"
+#include "namenode/schema.h"
+#include "namenode/txlog.h"
+#include "tests/unit/nn_fake.h"
+#include "tests/unit/suites.h"
+
+Suite *suite_nn_blocks(void);
+
+#define NODES 4
+#define BYTES 700
+
+/* A pretended DataNode with one storage. */
+struct fake_dn {
+    char uuid[16], storage[16], host[16];
+    uint64_t epoch, seq, seen_txid;
+    uint64_t taken;
+};
+
+static struct fake_nn f;
+static struct fake_dn dn[NODES];
+static struct why why;
+
+/* ---- DataNodes ---- */
+
+static void dn_name(int i)
+{
+    dn[i] = (struct fake_dn){ .epoch = 0 };
+    snprintf(dn[i].uuid, sizeof dn[i].uuid, "dn-%d", i);
+    snprintf(dn[i].storage, sizeof dn[i].storage, "DS-%d", i);
+    snprintf(dn[i].host, sizeof dn[i].host, "10.0.0.%d", i + 1);
+}
+
+static void dn_register(int i)
+{
+    DnStorage storage = DN_STORAGE__INIT, *list = &storage;
+    DnRegisterRequest q = DN_REGISTER_REQUEST__INIT;
+    struct fake_call *c;
+    char nothing[] = "";
+
+    storage.uuid = dn[i].storage;
+    storage.capacity = storage.remaining = 10 * GB;
+    q.node_uuid = dn[i].uuid;
+    q.host = dn[i].host;
+    q.name = q.cluster_id = q.version = nothing;
+    q.data_port = 9866;
+    q.ipc_port = 9867;
+    q.http_port = 9864;
+    q.seen_txid = dn[i].seen_txid;
+    q.n_storages = 1;
+    q.storages = &list;
+    c = fake_start(&f, "registerNode", &q.base);
+    ck_assert_msg(c->ended && !c->failed, "%s", c->why.text);
+    dn[i].epoch = ((DnRegisterReply *)(void *)c->call.reply)->epoch;
+    dn[i].taken = 0;
+    fake_end(c);
+}
+
+/* A full report of n finalized blocks; as the DataNode does it: hashes, then the range if it differs. */
+static bool dn_report(int i, const DnBlock *blocks, size_t n)
+{
+    DnReportHashesRequest q = DN_REPORT_HASHES_REQUEST__INIT;
+    DnRange range = DN_RANGE__INIT, *list = &range;
+    uint64_t numbers[3 * 16], before = 0;
+    struct fake_call *c;
+    bool differs;
+
+    range.last_id = UINT64_MAX;
+    range.count = n;
+    range.hash = NN_HASH_START;
+    for (size_t k = 0; k < n; k++) {
+        struct nn_held h = { .block = { blocks[k].id }, .stamp = blocks[k].stamp, .bytes = blocks[k].bytes };
+
+        range.hash = nn_held_hash(range.hash, &h);
+        numbers[3 * k] = blocks[k].id - before;
+        numbers[3 * k + 1] = blocks[k].stamp;
+        numbers[3 * k + 2] = blocks[k].bytes * 2;
+        before = blocks[k].id;
+    }
+    q.node_uuid = dn[i].uuid;
+    q.epoch = dn[i].epoch;
+    q.storage_uuid = dn[i].storage;
+    q.seq = dn[i].seq;
+    q.n_ranges = 1;
+    q.ranges = &list;
+    c = fake_start(&f, "reportHashes", &q.base);
+    ck_assert_msg(!c->failed, "%s", c->why.text);
+    differs = ((DnReportHashesReply *)(void *)c->call.reply)->n_differ > 0;
+    fake_end(c);
+    if (differs) {
+        DnReportRangeRequest r = DN_REPORT_RANGE_REQUEST__INIT;
+
+        r.node_uuid = dn[i].uuid;
+        r.epoch = dn[i].epoch;
+        r.storage_uuid = dn[i].storage;
+        r.seq = dn[i].seq;
+        r.range = &range;
+        r.n_replicas = 3 * n;
+        r.replicas = numbers;
+        r.last = true;
+        c = fake_start(&f, "reportRange", &r.base);
+        ck_assert_msg(!c->failed, "%s", c->why.text);
+        fake_end(c);
+    }
+    return differs;
+}
+
+static void dn_change(int i, DnChange__Kind kind, DnBlock block)
+{
+    DnBlocksChangedRequest q = DN_BLOCKS_CHANGED_REQUEST__INIT;
+    DnStorageChanges changes = DN_STORAGE_CHANGES__INIT, *list = &changes;
+    DnChange change = DN_CHANGE__INIT, *one = &change;
+    struct fake_call *c;
+
+    change.kind = kind;
+    change.block = &block;
+    change.seq = ++dn[i].seq;
+    changes.storage_uuid = dn[i].storage;
+    changes.n_changes = 1;
+    changes.changes = &one;
+    q.node_uuid = dn[i].uuid;
+    q.epoch = dn[i].epoch;
+    q.n_storages = 1;
+    q.storages = &list;
+    c = fake_start(&f, "blocksChanged", &q.base);
+    ck_assert_msg(!c->failed, "%s", c->why.text);
+    fake_end(c);
+}
+
+static void dn_heartbeat(int i)
+{
+    DnHeartbeatRequest q = DN_HEARTBEAT_REQUEST__INIT;
+    struct fake_call *c;
+
+    q.node_uuid = dn[i].uuid;
+    q.epoch = dn[i].epoch;
+    c = fake_start(&f, "heartbeat", &q.base);
+    ck_assert_msg(!c->failed, "%s", c->why.text);
+    fake_end(c);
+}
+
+/* Time passes; the nodes of mask (bits) are heard now and then. */
+static void pass(uint64_t ms, unsigned mask)
+{
+    for (uint64_t at = 0; at < ms; at += 1000) {
+        for (int i = 0; i < NODES; i++)
+            if ((mask >> i & 1) != 0)
+                dn_heartbeat(i);
+        fake_nn_run(&f, 1000);
+    }
+}
+
+/* Ask for orders: what is there at once.  Returns how many; the first is copied. */
+static size_t dn_orders(int i, DnOrder *ret, DnBlock *ret_block, char ret_target[16])
+{
+    DnWaitOrdersRequest q = DN_WAIT_ORDERS_REQUEST__INIT;
+    struct fake_call *c;
+    DnWaitOrdersReply *reply;
+    size_t n;
+
+    q.node_uuid = dn[i].uuid;
+    q.epoch = dn[i].epoch;
+    q.last_seq = dn[i].taken;
+    c = fake_start(&f, "waitOrders", &q.base);
+    ck_assert_msg(c->ended && !c->failed, "%s", c->why.text);
+    reply = (DnWaitOrdersReply *)(void *)c->call.reply;
+    n = reply->n_orders;
+    for (size_t k = 0; k < n; k++)
+        dn[i].taken = reply->orders[k]->seq;
+    if (n > 0) {
+        *ret = *reply->orders[0];
+        *ret_block = *reply->orders[0]->block;
+        if (ret_target != NULL && ret->n_targets > 0)
+            snprintf(ret_target, 16, "%.15s", ret->targets[0]->node_uuid);
+    }
+    fake_end(c);
+    return n;
+}
+
+static int node_of(const char *uuid)
+{
+    return uuid[3] - '0';
+}
+
+/* ---- clients ---- */
+
+static void create(const char *path, uint32_t replication)
+{
+    CreateRequestProto q = CREATE_REQUEST_PROTO__INIT;
+    FsPermissionProto perm = FS_PERMISSION_PROTO__INIT;
+    struct fake_call *c;
+
+    perm.perm = 0644;
+    q.src = fake_text(path);
+    q.masked = &perm;
+    q.clientname = fake_text("writer");
+    q.createflag = 1;
+    q.createparent = true;
+    q.replication = replication;
+    q.blocksize = 1024;
+    c = fake_start(&f, "create", &q.base);
+    ck_assert_msg(!c->failed, "%s", c->why.text);
+    fake_end(c);
+}
+
+/* addBlock; previous may be NULL.  *ret is the new block, nodes[] where it goes. */
+static size_t add_block(const char *path, const DnBlock *previous, DnBlock *ret, int nodes[NODES])
+{
+    AddBlockRequestProto q = ADD_BLOCK_REQUEST_PROTO__INIT;
+    ExtendedBlockProto last = EXTENDED_BLOCK_PROTO__INIT;
+    const LocatedBlockProto *l;
+    struct fake_call *c;
+    size_t n;
+
+    q.src = fake_text(path);
+    q.clientname = fake_text("writer");
+    if (previous != NULL) {
+        last.poolid = fake_text(f.nn->id.pool_id);
+        last.blockid = previous->id;
+        last.generationstamp = previous->stamp;
+        last.has_numbytes = true;
+        last.numbytes = previous->bytes;
+        q.previous = &last;
+    }
+    c = fake_start(&f, "addBlock", &q.base);
+    if (c->failed) {
+        why = c->why;
+        fake_end(c);
+        return 0;
+    }
+    l = ((AddBlockResponseProto *)(void *)c->call.reply)->block;
+    *ret = (DnBlock)DN_BLOCK__INIT;
+    ret->id = l->b->blockid;
+    ret->stamp = l->b->generationstamp;
+    ret->bytes = BYTES;
+    n = l->n_locs;
+    for (size_t i = 0; i < n; i++)
+        nodes[i] = l->locs[i]->id->datanodeuuid.data[3] - '0';
+    fake_end(c);
+    return n;
+}
+
+static CompleteRequestProto complete_q;
+static ExtendedBlockProto complete_last;
+
+static struct fake_call *complete_start(const char *path, const DnBlock *last)
+{
+    complete_q = (CompleteRequestProto)COMPLETE_REQUEST_PROTO__INIT;
+    complete_last = (ExtendedBlockProto)EXTENDED_BLOCK_PROTO__INIT;
+    complete_q.src = fake_text(path);
+    complete_q.clientname = fake_text("writer");
+    if (last != NULL) {
+        complete_last.poolid = fake_text(f.nn->id.pool_id);
+        complete_last.blockid = last->id;
+        complete_last.generationstamp = last->stamp;
+        complete_last.has_numbytes = true;
+        complete_last.numbytes = last->bytes;
+        complete_q.last = &complete_last;
+    }
+    return fake_start(&f, "complete", &complete_q.base);
+}
+
+static bool complete_end(struct fake_call *c)
+{
+    bool result = ((CompleteResponseProto *)(void *)c->call.reply)->result;
+
+    ck_assert_msg(!c->failed, "%s", c->why.text);
+    fake_end(c);
+    return result;
+}
+
+static bool complete(const char *path, const DnBlock *last)
+{
+    return complete_end(complete_start(path, last));
+}
+
+/* Locations of the file's last block, of any number of bytes. */
+static size_t locate(const char *path, int nodes[NODES])
+{
+    GetBlockLocationsRequestProto q = GET_BLOCK_LOCATIONS_REQUEST_PROTO__INIT;
+    const LocatedBlocksProto *l;
+    struct fake_call *c;
+    size_t n;
+
+    q.src = fake_text(path);
+    q.length = INT64_MAX;
+    c = fake_start(&f, "getBlockLocations", &q.base);
+    ck_assert_msg(!c->failed, "%s", c->why.text);
+    l = ((GetBlockLocationsResponseProto *)(void *)c->call.reply)->locations;
+    n = l->lastblock == NULL ? 0 : l->lastblock->n_locs;
+    for (size_t i = 0; i < n; i++)
+        nodes[i] = l->lastblock->locs[i]->id->datanodeuuid.data[3] - '0';
+    fake_end(c);
+    return n;
+}
+
+/* A closed file of one block on three nodes, all reported; nodes[0..2]. */
+static DnBlock write_file(const char *path, int nodes[NODES])
+{
+    DnBlock b;
+
+    create(path, 3);
+    ck_assert_uint_eq(add_block(path, NULL, &b, nodes), 3);
+    for (int i = 0; i < 3; i++)
+        dn_change(nodes[i], DN_CHANGE__KIND__RECEIVED, b);
+    ck_assert(complete(path, &b));
+    fake_nn_run(&f, 1000);
+    return b;
+}
+
+static int other_than(const int nodes[3])
+{
+    for (int i = 0; i < NODES; i++)
+        if (i != nodes[0] && i != nodes[1] && i != nodes[2])
+            return i;
+    return -1;
+}
+
+static void setup(void)
+{
+    fake_nn_init(&f);
+    for (int i = 0; i < NODES; i++) {
+        dn_name(i);
+        dn_register(i);
+        dn_report(i, NULL, 0);
+    }
+    fake_nn_run(&f, 1000);
+}
+
+static void teardown(void)
+{
+    fake_nn_fini(&f);
+}
+
+/* ---- tests ---- */
+
+START_TEST(written_file_is_located_on_the_nodes_that_reported_it)
+{
+    int nodes[NODES], at[NODES];
+    DnBlock b;
+
+    create("/f", 3);
+    ck_assert_uint_eq(add_block("/f", NULL, &b, nodes), 3);
+    ck_assert_int_eq(nodes[0], 0);                      /* the writer's own */
+    ck_assert_uint_eq(locate("/f", at), 3);             /* open: where it is being written */
+    dn_change(nodes[1], DN_CHANGE__KIND__RECEIVED, b);
+    ck_assert(complete("/f", &b));
+    ck_assert_uint_eq(locate("/f", at), 1);
+    ck_assert_int_eq(at[0], nodes[1]);
+    dn_change(nodes[0], DN_CHANGE__KIND__RECEIVED, b);
+    dn_change(nodes[2], DN_CHANGE__KIND__RECEIVED, b);
+    fake_nn_run(&f, 1000);
+    ck_assert_uint_eq(locate("/f", at), 3);
+    ck_assert_int_eq(at[0], 0);                         /* the reader's own first */
+}
+END_TEST
+
+START_TEST(complete_waits_for_the_replica_to_be_reported)
+{
+    struct fake_call *c;
+    int nodes[NODES];
+    DnBlock b;
+
+    create("/f", 3);
+    add_block("/f", NULL, &b, nodes);
+    c = complete_start("/f", &b);
+    ck_assert(!c->ended);
+    fake_nn_run(&f, 500);
+    ck_assert(!c->ended);
+    dn_change(nodes[2], DN_CHANGE__KIND__RECEIVED, b);
+    fake_nn_run(&f, 0);
+    ck_assert(complete_end(c));
+    ck_assert(complete("/f", &b));                      /* a repeat whose reply was lost */
+}
+END_TEST
+
+START_TEST(complete_says_not_yet_after_a_bounded_time)
+{
+    struct fake_call *c;
+    int nodes[NODES];
+    DnBlock b;
+
+    create("/f", 3);
+    add_block("/f", NULL, &b, nodes);
+    c = complete_start("/f", &b);
+    fake_nn_run(&f, NN_HOLD_MS - 1000);
+    ck_assert(!c->ended);
+    fake_nn_run(&f, 1500);
+    ck_assert(!complete_end(c));
+}
+END_TEST
+
+START_TEST(replica_of_another_length_does_not_complete_a_block)
+{
+    struct fake_call *c;
+    int nodes[NODES];
+    DnBlock b, shorter;
+
+    create("/f", 3);
+    add_block("/f", NULL, &b, nodes);
+    shorter = b;
+    shorter.bytes--;
+    dn_change(nodes[0], DN_CHANGE__KIND__RECEIVED, shorter);
+    c = complete_start("/f", &b);
+    fake_nn_run(&f, 1000);
+    ck_assert(!c->ended);
+    dn_change(nodes[1], DN_CHANGE__KIND__RECEIVED, b);
+    fake_nn_run(&f, 0);
+    ck_assert(complete_end(c));
+}
+END_TEST
+
+START_TEST(repeated_add_block_gets_the_same_block)
+{
+    int nodes[NODES];
+    DnBlock b, again, next;
+
+    create("/f", 3);
+    add_block("/f", NULL, &b, nodes);
+    ck_assert_uint_eq(add_block("/f", NULL, &again, nodes), 3);
+    ck_assert_uint_eq(again.id, b.id);
+    dn_change(nodes[0], DN_CHANGE__KIND__RECEIVED, b);
+    ck_assert_uint_eq(add_block("/f", &b, &next, nodes), 3);
+    ck_assert_uint_eq(add_block("/f", &b, &again, nodes), 3);
+    ck_assert_uint_eq(next.id, again.id);
+    ck_assert_uint_eq(add_block("/f", NULL, &again, nodes), 0);
+    ck_assert_ptr_nonnull(strstr(why.text, "passed 'previous' block null does not match actual last block in file blk_"));
+}
+END_TEST
+
+START_TEST(third_block_needs_a_replica_of_the_first)
+{
+    int nodes[NODES];
+    DnBlock first, second, third;
+
+    create("/f", 3);
+    add_block("/f", NULL, &first, nodes);
+    ck_assert_uint_eq(add_block("/f", &first, &second, nodes), 3);
+    ck_assert_uint_eq(add_block("/f", &second, &third, nodes), 0);
+    ck_assert_int_eq(why.rc, RC_NOT_REPLICATED);
+    dn_change(nodes[0], DN_CHANGE__KIND__RECEIVED, first);
+    ck_assert_uint_eq(add_block("/f", &second, &third, nodes), 3);
+}
+END_TEST
+
+START_TEST(lost_node_is_made_up_for_and_its_return_trimmed)
+{
+    int nodes[NODES], at[NODES], spare, source = -1;
+    DnBlock b = write_file("/f", nodes), what;
+    DnOrder o = DN_ORDER__INIT;
+    char target[16];
+
+    spare = other_than(nodes);
+    pass(700000, 0xfu & ~(1u << nodes[2]));             /* longer than the dead-node interval */
+    for (int i = 0; i < 2 && source < 0; i++)
+        if (dn_orders(nodes[i], &o, &what, target) == 1)
+            source = nodes[i];
+    ck_assert_int_ge(source, 0);
+    ck_assert_int_eq((int)o.kind, DN_ORDER__KIND__COPY);
+    ck_assert_uint_eq(what.id, b.id);
+    ck_assert_int_eq(node_of(target), spare);
+    dn_change(spare, DN_CHANGE__KIND__RECEIVED, b);
+    pass(5000, 0xfu & ~(1u << nodes[2]));
+    ck_assert_uint_eq(locate("/f", at), 3);
+    for (int i = 0; i < NODES; i++)
+        if (i != nodes[2])
+            ck_assert_uint_eq(dn_orders(i, &o, &what, NULL), 0);
+
+    dn_register(nodes[2]);
+    pass(5000, 0xf);
+    for (int i = 0; i < NODES; i++)                     /* not reported yet: nothing is dropped */
+        ck_assert_uint_eq(dn_orders(i, &o, &what, NULL), 0);
+    dn_report(nodes[2], &b, 1);
+    pass(5000, 0xf);
+    for (int i = 0, dropped = 0; i < NODES; i++) {
+        if (dn_orders(i, &o, &what, NULL) == 1) {
+            ck_assert_int_eq((int)o.kind, DN_ORDER__KIND__DELETE);
+            ck_assert_int_eq(++dropped, 1);
+            dn_change(i, DN_CHANGE__KIND__DELETED, b);
+        }
+        ck_assert(i < NODES - 1 || dropped == 1);
+    }
+    fake_nn_run(&f, 1000);
+    ck_assert_uint_eq(locate("/f", at), 3);
+}
+END_TEST
+
+START_TEST(deleted_files_replicas_are_ordered_away)
+{
+    DeleteRequestProto q = DELETE_REQUEST_PROTO__INIT;
+    int nodes[NODES];
+    DnBlock b = write_file("/f", nodes), what;
+    DnOrder o = DN_ORDER__INIT;
+    struct fake_call *c;
+
+    q.src = fake_text("/f");
+    c = fake_start(&f, "delete", &q.base);
+    ck_assert(!c->failed);
+    fake_end(c);
+    fake_nn_run(&f, 2000);
+    for (int i = 0; i < 3; i++) {
+        ck_assert_uint_eq(dn_orders(nodes[i], &o, &what, NULL), 1);
+        ck_assert_int_eq((int)o.kind, DN_ORDER__KIND__DELETE);
+        ck_assert_uint_eq(what.id, b.id);
+        dn_change(nodes[i], DN_CHANGE__KIND__DELETED, b);
+    }
+    fake_nn_run(&f, 2000);
+    dn_change(nodes[0], DN_CHANGE__KIND__RECEIVED, b);  /* and now nobody knows it any more */
+    ck_assert_uint_eq(dn_orders(nodes[0], &o, &what, NULL), 1);
+    ck_assert_int_eq((int)o.kind, DN_ORDER__KIND__SET_ASIDE);
+    ck_assert_uint_eq(o.keep_ms, 86400000);
+}
+END_TEST
+
+START_TEST(corrupt_replica_is_replaced_and_then_dropped)
+{
+    int nodes[NODES], at[NODES];
+    DnBlock b = write_file("/f", nodes), what;
+    DnOrder o = DN_ORDER__INIT;
+    char target[16];
+    size_t copies = 0;
+
+    dn_change(nodes[0], DN_CHANGE__KIND__CORRUPT, b);
+    fake_nn_run(&f, 4000);
+    ck_assert_uint_eq(locate("/f", at), 2);
+    for (int i = 1; i < 3; i++)
+        if (dn_orders(nodes[i], &o, &what, target) > 0) {
+            ck_assert_int_eq((int)o.kind, DN_ORDER__KIND__COPY);
+            ck_assert_int_eq(node_of(target), other_than(nodes));
+            copies++;
+        }
+    ck_assert_uint_eq(copies, 1);
+    ck_assert_uint_eq(dn_orders(nodes[0], &o, &what, NULL), 1);         /* two are good: the bad one may go */
+    ck_assert_int_eq((int)o.kind, DN_ORDER__KIND__DELETE);
+}
+END_TEST
+
+START_TEST(restart_is_read_only_until_reports_are_in_and_reads_go_on)
+{
+    int nodes[NODES], at[NODES];
+    DnBlock b[2], none, what, on[NODES][2];
+    DnOrder o = DN_ORDER__INIT;
+    size_t count[NODES] = { 0 };
+
+    for (int k = 0; k < 2; k++) {
+        b[k] = write_file(k == 0 ? "/f" : "/g", nodes);
+        for (int i = 0; i < 3; i++)
+            on[nodes[i]][count[nodes[i]]++] = b[k];
+    }
+    create("/open", 3);
+    fake_nn_restart(&f);
+    ck_assert_uint_eq(locate("/f", at), 3);
+    fake_nn_run(&f, 1000);
+    ck_assert_uint_eq(add_block("/open", NULL, &none, nodes), 0);
+    ck_assert_int_eq(why.rc, RC_SAFE_MODE);
+    ck_assert_ptr_nonnull(strstr(why.text, "Cannot add block to /open. Name node is in safe mode.\nThe reported blocks 0 needs "
+                                 "additional 1 blocks to reach the threshold 0.9990 of total blocks 2."));
+    ck_assert_ptr_nonnull(strstr(why.text, "4 DataNode(s) have not registered yet: 10.0.0.1:9866, 10.0.0.2:9866"));
+    dn_register(0);                                     /* the writer's node has both */
+    fake_nn_run(&f, 1000);
+    ck_assert(f.nn->core->safe_mode);
+    ck_assert(!dn_report(0, on[0], count[0]));          /* equal hashes: no range is sent */
+    fake_nn_run(&f, 1000);
+    ck_assert(!f.nn->core->safe_mode);
+    pass(10000, 1);
+    ck_assert_uint_eq(dn_orders(0, &o, &what, NULL), 0);        /* the others are provisional, not lost */
+    pass(700000, 1);
+    ck_assert_uint_eq(locate("/f", at), 1);             /* now they are lost, and there is nowhere to copy to */
+    ck_assert_uint_eq(dn_orders(0, &o, &what, NULL), 0);
+    dn_register(1);
+    dn_report(1, on[1], count[1]);
+    pass(5000, 3);
+    ck_assert_uint_eq(count[1] == 2 ? 0 : 2 - count[1], dn_orders(0, &o, &what, NULL));
+}
+END_TEST
+
+START_TEST(namenode_that_is_behind_stays_read_only_and_deletes_nothing)
+{
+    DeleteRequestProto q = DELETE_REQUEST_PROTO__INIT;
+    int nodes[NODES];
+    DnBlock b = write_file("/f", nodes), what, newer = b;
+    DnOrder o = DN_ORDER__INIT;
+    struct fake_call *c;
+
+    dn[1].seen_txid = 1000000;
+    dn_register(1);
+    newer.id += 100;
+    dn_change(1, DN_CHANGE__KIND__RECEIVED, newer);
+    fake_nn_run(&f, 5000);
+    q.src = fake_text("/f");
+    c = fake_start(&f, "delete", &q.base);
+    ck_assert(c->failed);
+    ck_assert_ptr_nonnull(strstr(c->why.text, "10.0.0.2:9866 has seen transaction 1000000"));
+    fake_end(c);
+    ck_assert_uint_eq(dn_orders(1, &o, &what, NULL), 0);
+}
+END_TEST
+
+START_TEST(recovered_pipeline_makes_older_stamps_outdated)
+{
+    UpdateBlockForPipelineRequestProto u = UPDATE_BLOCK_FOR_PIPELINE_REQUEST_PROTO__INIT;
+    UpdatePipelineRequestProto p = UPDATE_PIPELINE_REQUEST_PROTO__INIT;
+    ExtendedBlockProto was = EXTENDED_BLOCK_PROTO__INIT, now = EXTENDED_BLOCK_PROTO__INIT;
+    DatanodeIDProto ids[2] = { DATANODE_IDPROTO__INIT, DATANODE_IDPROTO__INIT }, *id_list[2] = { &ids[0], &ids[1] };
+    ProtobufCBinaryData storages[2];
+    int nodes[NODES], at[NODES];
+    struct fake_call *c;
+    DnBlock b, newer, what;
+    DnOrder o = DN_ORDER__INIT;
+
+    create("/f", 3);
+    add_block("/f", NULL, &b, nodes);
+    was.poolid = now.poolid = fake_text(f.nn->id.pool_id);
+    was.blockid = now.blockid = b.id;
+    was.generationstamp = b.stamp;
+    was.has_numbytes = now.has_numbytes = true;
+    was.numbytes = now.numbytes = 100;
+    u.block = &was;
+    u.clientname = p.clientname = fake_text("writer");
+    c = fake_start(&f, "updateBlockForPipeline", &u.base);
+    ck_assert_msg(!c->failed, "%s", c->why.text);
+    now.generationstamp = ((UpdateBlockForPipelineResponseProto *)(void *)c->call.reply)->block->b->generationstamp;
+    ck_assert_uint_gt(now.generationstamp, b.stamp);
+    fake_end(c);
+    p.oldblock = &was;
+    p.newblock = &now;
+    for (int i = 0; i < 2; i++) {
+        ids[i].datanodeuuid = fake_text(dn[nodes[i]].uuid);
+        storages[i] = fake_text(dn[nodes[i]].storage);
+    }
+    p.n_newnodes = p.n_storageids = 2;
+    p.newnodes = id_list;
+    p.storageids = storages;
+    c = fake_start(&f, "updatePipeline", &p.base);
+    ck_assert_msg(!c->failed, "%s", c->why.text);
+    fake_end(c);
+    ck_assert_uint_eq(locate("/f", at), 2);
+    newer = b;
+    newer.stamp = now.generationstamp;
+    dn_change(nodes[0], DN_CHANGE__KIND__RECEIVED, newer);
+    dn_change(nodes[1], DN_CHANGE__KIND__RECEIVED, newer);
+    dn_change(nodes[2], DN_CHANGE__KIND__RECEIVED, b);          /* the one that was cut off comes back */
+    ck_assert(complete("/f", &newer));
+    pass(5000, 0xf);
+    ck_assert_uint_eq(locate("/f", at), 2);
+    ck_assert_uint_eq(dn_orders(nodes[2], &o, &what, NULL), 1);
+    ck_assert_int_eq((int)o.kind, DN_ORDER__KIND__DELETE);
+    ck_assert_uint_eq(what.stamp, b.stamp);
+}
+END_TEST
+
+START_TEST(held_orders_call_is_answered_when_there_is_something_or_time_is_up)
+{
+    DnWaitOrdersRequest q = DN_WAIT_ORDERS_REQUEST__INIT;
+    DeleteRequestProto d = DELETE_REQUEST_PROTO__INIT;
+    struct fake_call *c, *del;
+    int nodes[NODES];
+
+    (void)write_file("/f", nodes);
+    q.node_uuid = dn[nodes[0]].uuid;
+    q.epoch = dn[nodes[0]].epoch;
+    q.max_wait_ms = 3000;
+    c = fake_start(&f, "waitOrders", &q.base);
+    fake_nn_run(&f, 1000);
+    ck_assert(!c->ended);
+    fake_nn_run(&f, 3000);
+    ck_assert(c->ended && !c->failed);
+    fake_end(c);
+    c = fake_start(&f, "waitOrders", &q.base);
+    ck_assert(!c->ended);
+    d.src = fake_text("/f");
+    del = fake_start(&f, "delete", &d.base);
+    fake_end(del);
+    fake_nn_run(&f, 0);
+    ck_assert(c->ended);
+    ck_assert_uint_eq(((DnWaitOrdersReply *)(void *)c->call.reply)->n_orders, 1);
+    fake_end(c);
+}
+END_TEST
+
+START_TEST(log_replayed_gives_equal_tables)
+{
+    AbandonBlockRequestProto q = ABANDON_BLOCK_REQUEST_PROTO__INIT;
+    ExtendedBlockProto last = EXTENDED_BLOCK_PROTO__INIT;
+    struct nn_db empty = { 0 };
+    struct fake_call *c;
+    int nodes[NODES];
+    DnBlock b;
+    char path[100];
+
+    (void)write_file("/f", nodes);
+    create("/g", 3);
+    add_block("/g", NULL, &b, nodes);
+    last.poolid = fake_text(f.nn->id.pool_id);
+    last.blockid = b.id;
+    last.generationstamp = b.stamp;
+    q.b = &last;
+    q.src = fake_text("/g");
+    q.holder = fake_text("writer");
+    c = fake_start(&f, "abandonBlock", &q.base);
+    ck_assert_msg(!c->failed, "%s", c->why.text);
+    fake_end(c);
+    ck_assert(complete("/g", NULL));
+    fake_nn_run(&f, 3000);
+    snprintf(path, sizeof path, "%s/replayed.db", f.dir);
+    ck_assert_int_eq(nn_db_open(&empty, f.nn->vfs, path, true, &f.nn->conf, &why), RC_OK);
+    ck_assert_msg(nn_txlog_replay(&f.nn->core->db, &empty, &why) == RC_OK, "%s", why.text);
+    ck_assert_msg(nn_txlog_compare(&f.nn->core->db, &empty, &why) == RC_OK, "%s", why.text);
+    nn_db_fini(&empty);
+}
+END_TEST
+
+START_TEST(refused_placement_names_each_node)
+{
+    int nodes[NODES];
+    DnBlock b;
+
+    create("/f", 3);
+    pass(40000, 0);
+    ck_assert_uint_eq(add_block("/f", NULL, &b, nodes), 0);
+    ck_assert_ptr_nonnull(strstr(why.text, "File /f could only be written to 0 of the 1 minReplication nodes. There are 4 "
+                                 "datanode(s) running and 0 node(s) are excluded in this operation.\n"
+                                 "10.0.0.1:9866: stale, silent for 4"));
+}
+END_TEST
+
+Suite *suite_nn_blocks(void)
+{
+    Suite *s = suite_create("nn_blocks");
+    TCase *tc = tcase_create("blocks");
+
+    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_set_timeout(tc, 60);
+    tcase_add_test(tc, written_file_is_located_on_the_nodes_that_reported_it);
+    tcase_add_test(tc, complete_waits_for_the_replica_to_be_reported);
+    tcase_add_test(tc, complete_says_not_yet_after_a_bounded_time);
+    tcase_add_test(tc, replica_of_another_length_does_not_complete_a_block);
+    tcase_add_test(tc, repeated_add_block_gets_the_same_block);
+    tcase_add_test(tc, third_block_needs_a_replica_of_the_first);
+    tcase_add_test(tc, lost_node_is_made_up_for_and_its_return_trimmed);
+    tcase_add_test(tc, deleted_files_replicas_are_ordered_away);
+    tcase_add_test(tc, corrupt_replica_is_replaced_and_then_dropped);
+    tcase_add_test(tc, restart_is_read_only_until_reports_are_in_and_reads_go_on);
+    tcase_add_test(tc, namenode_that_is_behind_stays_read_only_and_deletes_nothing);
+    tcase_add_test(tc, recovered_pipeline_makes_older_stamps_outdated);
+    tcase_add_test(tc, held_orders_call_is_answered_when_there_is_something_or_time_is_up);
+    tcase_add_test(tc, log_replayed_gives_equal_tables);
+    tcase_add_test(tc, refused_placement_names_each_node);
+    suite_add_tcase(s, tc);
+    return s;
+}
