@@ -1,0 +1,203 @@
+#include "tests/sim/cluster.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/rng.h"
+#include "core/io/sqlvfs.h"
+#include "core/io/thread.h"
+#include "core/net/net.h"
+#include "datanode/dn.h"
+#include "namenode/db.h"
+#include "namenode/nn.h"
+#include "namenode/txlog.h"
+
+/* The process of this machine ends here. */
+static void
+end_process(struct machine *m, const char *what, const struct why *why)
+{
+    const struct world *w = sim_node_world(m->node);
+
+    sim_note(m->cluster->s, "process_ends", "%s%s%s", what, why != NULL ? ": " : "", why != NULL ? why->text : "");
+    sim_node_crash_at(m->node, SIM_POINT_ANY, 1, SIM_KILL);
+    for (;;)
+        thread_yield(w->threads);
+}
+
+static void
+sleep_ms(struct machine *m, uint64_t ms)
+{
+    const struct world *w = sim_node_world(m->node);
+
+    thread_sleep_until(w->threads, clock_deadline(w->clock, ms));
+}
+
+void
+cluster_conf(struct cluster *c, const struct machine *m, unsigned who, struct conf *ret)
+{
+    static const char *const pairs[] = {
+        "fs.defaultFS=hdfs://10.0.0.1:8020", "dfs.namenode.rpc-address=10.0.0.1:8020", "dfs.namenode.name.dir=/name",
+        "dfs.namenode.fs-limits.min-block-size=1024", "dfs.blocksize=16384", "dfs.client-write-packet-size=4096",
+        "dfs.namenode.handler.count=2", "dfs.heartbeat.interval=1s", "millrace.namenode.dead-node-interval=10s",
+        "dfs.namenode.stale.datanode.interval=4s", "dfs.namenode.redundancy.interval=1s",
+        "dfs.namenode.reconstruction.pending.timeout=10s", "dfs.namenode.lease-soft-limit=5s",
+        "dfs.namenode.lease-hard-limit=20s", "dfs.datanode.data.dir=/data", "dfs.client.socket-timeout=5000",
+        "dfs.datanode.socket.write.timeout=5000", "millrace.client.retry=60s", "ipc.client.connect.timeout=2000",
+        "ipc.client.rpc-timeout.ms=10000", "dfs.blockreport.intervalMsec=20000",
+    };
+    char pair[128];
+    struct why why;
+
+    if (conf_init(ret, who, &why) != RC_OK)
+        sim_fail(c->s, "configuration: %s", why.text);
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
+        if (conf_set_pair(ret, pairs[i], "sim", &why) != RC_OK)
+            sim_fail(c->s, "%s: %s", pairs[i], why.text);
+    if (who != DN)
+        return;
+    for (int i = 0; i < 2; i++) {
+        (void)snprintf(pair, sizeof pair, i == 0 ? "dfs.datanode.address=%s:9866" : "dfs.datanode.ipc.address=%s:9867",
+                       m->address);
+        if (conf_set_pair(ret, pair, "sim", &why) != RC_OK)
+            sim_fail(c->s, "%s: %s", pair, why.text);
+    }
+}
+
+static void
+each_group(const struct nn_groups *g UNUSED, const char *user, void (*on_group)(void *arg, const char *group), void *arg)
+{
+    on_group(arg, user);
+}
+
+static const struct nn_groups groups = { each_group };
+
+/* The log, replayed into an empty database, gives the tables. */
+static void
+check_replay(struct machine *m, const struct conf *conf)
+{
+    const struct world *w = sim_node_world(m->node);
+    struct nn_db from = { .sql = NULL }, to = { .sql = NULL };
+    struct sqlvfs *v;
+    struct why why;
+
+    if (sqlvfs_new(w, "replay", &v, &why) != RC_OK ||
+        nn_db_open(&from, v, "/name/namespace.db", false, conf, &why) != RC_OK ||
+        nn_db_open(&to, v, "/name/replayed.db", true, conf, &why) != RC_OK ||
+        nn_txlog_replay(&from, &to, &why) != RC_OK || nn_txlog_compare(&from, &to, &why) != RC_OK)
+        sim_fail(m->cluster->s, "the log does not give the tables: %s", why.text);
+    nn_db_fini(&from);
+    nn_db_fini(&to);
+    sqlvfs_free(v);
+}
+
+static void
+run_namenode(void *arg)
+{
+    struct machine *m = arg;
+    const struct world *w = sim_node_world(m->node);
+    struct nn_options o = { .groups = &groups, .superuser = "root" };
+    struct net_addr at;
+    struct conf conf;
+    struct why why;
+    struct nn *nn;
+
+    cluster_conf(m->cluster, m, NN, &conf);
+    o.conf = &conf;
+    if (nn_open(w, &o, &nn, &why) != RC_OK || nn_serve(nn, &at, &why) != RC_OK) {
+        if (why.rc == RC_CORRUPT || why.rc == RC_BAD_FORMAT || why.rc == RC_BUG)
+            sim_fail(m->cluster->s, "the NameNode does not start: %s", why.text);
+        end_process(m, "namenode does not start", &why);
+    }
+    m->is_serving = true;
+    while (!m->cluster->wants_stop) {
+        sleep_ms(m, 100);
+        if (nn_has_failed(nn))
+            end_process(m, "namenode has failed", NULL);
+    }
+    nn_stop(nn);
+    if (nn_has_failed(nn))
+        end_process(m, "namenode has failed", NULL);
+    nn_free(nn);
+    check_replay(m, &conf);
+    conf_fini(&conf);
+    m->cluster->has_stopped = true;
+}
+
+static void
+run_datanode(void *arg)
+{
+    struct machine *m = arg;
+    const struct world *w = sim_node_world(m->node);
+    struct conf conf;
+    struct why why;
+    struct dn *dn;
+
+    cluster_conf(m->cluster, m, DN, &conf);
+    if (dn_open(w, &conf, &dn, &why) != RC_OK || dn_serve(dn, &why) != RC_OK) {
+        if (why.rc == RC_BUG)
+            sim_fail(m->cluster->s, "a DataNode does not start: %s", why.text);
+        end_process(m, "datanode does not start", &why);
+    }
+    m->is_serving = true;
+    for (;;) {
+        sleep_ms(m, 100);
+        if (dn_has_failed(dn))
+            end_process(m, "datanode has failed", NULL);
+    }
+}
+
+static void
+machine_init(struct cluster *c, struct machine *m, const char *name, unsigned last_byte, void (*run)(void *machine))
+{
+    m->cluster = c;
+    m->run = run;
+    (void)snprintf(m->address, sizeof m->address, "10.0.0.%u", last_byte);
+    m->node = sim_node_new(c->s, name, m->address);
+    sim_node_spawn(m->node, name, run, m);
+}
+
+void
+cluster_init(struct cluster *c, struct sim *s, bool in_order, void (*client_main)(void *machine))
+{
+    static const char *const names[CLUSTER_DATANODES] = { "dn1", "dn2", "dn3" };
+
+    memset(c, 0, sizeof *c);
+    c->s = s;
+    machine_init(c, &c->namenode, "nn", 1, run_namenode);
+    while (in_order && !c->namenode.is_serving)
+        thread_yield(sim_driver_world(s)->threads);
+    for (unsigned i = 0; i < CLUSTER_DATANODES; i++)
+        machine_init(c, &c->datanodes[i], names[i], 11 + i, run_datanode);
+    machine_init(c, &c->client, "client", 50, client_main);
+}
+
+struct machine *
+cluster_machine(struct cluster *c, unsigned i)
+{
+    if (i == 0)
+        return &c->namenode;
+    if (i <= CLUSTER_DATANODES)
+        return &c->datanodes[i - 1];
+    return i == CLUSTER_DATANODES + 1 ? &c->client : NULL;
+}
+
+void
+cluster_supervise(struct cluster *c, bool at_once)
+{
+    struct machine *m;
+
+    for (unsigned i = 0; (m = cluster_machine(c, i)) != NULL; i++) {
+        if (sim_node_is_up(m->node))
+            continue;
+        m->is_serving = false;
+        if (m->boot_at_us == 0)     /* mostly at once; sometimes after everybody thinks it dead */
+            m->boot_at_us = sim_now_us(c->s) + 1000 * rng_below(sim_rng(c->s), rng_below(sim_rng(c->s), 4) == 0 ? 15000 : 2000);
+        if (!at_once && sim_now_us(c->s) < m->boot_at_us)
+            continue;
+        m->boot_at_us = 0;
+        c->restarts++;
+        sim_node_boot(m->node);
+        sim_node_spawn(m->node, sim_node_name(m->node), m->run, m);
+    }
+}

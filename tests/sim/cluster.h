@@ -1,0 +1,49 @@
+/*
+ * cluster -- a NameNode, three DataNodes and a client machine in one simulated world.
+ *
+ * Owns: the nodes and what runs on them.  A daemon runs as its program's main
+ * would run it; when it says that it has failed, or cannot start, its process
+ * ends, and whoever supervises the cluster starts it again.
+ */
+#ifndef TESTS_SIM_CLUSTER_H
+#define TESTS_SIM_CLUSTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/conf/conf.h"
+#include "tests/sim/simworld.h"
+
+#define CLUSTER_DATANODES 3
+#define CLUSTER_BLOCK_BYTES 16384
+
+struct cluster;
+
+struct machine {
+    struct cluster *cluster;
+    struct sim_node *node;
+    void (*run)(void *machine);
+    char address[32];
+    bool is_serving;        /* since its last boot */
+    uint64_t boot_at_us;    /* when the supervisor starts it again; 0: nobody has seen it down yet */
+};
+
+struct cluster {
+    struct sim *s;
+    struct machine namenode, datanodes[CLUSTER_DATANODES], client;
+    bool wants_stop;        /* the NameNode is to end in good order */
+    bool has_stopped;       /* it did, and its log gives its tables */
+    unsigned restarts;
+};
+
+/* The machines, all up.  client_main runs on the client.  in_order: the NameNode serves before the others start. */
+void cluster_init(struct cluster *c, struct sim *s, bool in_order, void (*client_main)(void *machine));
+struct machine *cluster_machine(struct cluster *c, unsigned i);        /* 0 NameNode, then DataNodes, then client; else NULL */
+
+/* What every program of this cluster has in its configuration file. */
+void cluster_conf(struct cluster *c, const struct machine *m, unsigned who, struct conf *ret);
+
+/* Boot machines that have been down for long enough; all of them at once when at_once. */
+void cluster_supervise(struct cluster *c, bool at_once);
+
+#endif

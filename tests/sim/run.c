@@ -1,0 +1,205 @@
+/*
+ * run -- histories of a cluster: a client writes, moves, deletes and reads while
+ * machines die at any step and the network fails; then everything heals, and
+ * every acknowledged name and byte must be there, with its replicas.
+ *
+ * One seed in eight is calm: nothing fails, and nothing may be logged as a
+ * warning.
+ */
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/rng.h"
+#include "core/io/thread.h"
+#include "dfsclient/fs.h"
+#include "tests/sim/cluster.h"
+#include "tests/sim/histories.h"
+#include "tests/sim/workload.h"
+
+#define HEAL_MS 300000
+
+struct scene {
+    struct sim *s;
+    struct cluster cluster;
+    struct workload work;
+    bool calm;
+};
+
+static void
+client_main(void *arg)
+{
+    struct machine *m = arg;
+    struct scene *scene = CONTAINER_OF(m->cluster, struct scene, cluster);
+
+    if (!scene->work.is_done)
+        workload_run(&scene->work, m);
+}
+
+static void
+pause_ms(struct sim *s, uint64_t ms)
+{
+    const struct world *w = sim_driver_world(s);
+
+    thread_sleep_until(w->threads, clock_deadline(w->clock, ms));
+}
+
+static void
+crash_somebody(struct scene *scene)
+{
+    struct rng *rng = sim_rng(scene->s);
+    struct machine *m = cluster_machine(&scene->cluster, (unsigned)rng_below(rng, CLUSTER_DATANODES + 2));
+    enum sim_crash how = rng_below(rng, 2) == 0 ? SIM_KILL : SIM_POWER;
+    enum sim_point p = (enum sim_point)rng_below(rng, SIM_POINT_KINDS + 1);
+
+    if (rng_below(rng, 4) == 0)
+        sim_node_crash(m->node, how);
+    else if (sim_node_is_up(m->node))
+        sim_node_crash_at(m->node, p, 1 + rng_below(rng, p == SIM_POINT_SYNC ? 20 : 400), how);
+    if (rng_below(rng, 12) == 0)        /* the whole room */
+        for (unsigned i = 0; (m = cluster_machine(&scene->cluster, i)) != NULL; i++)
+            sim_node_crash(m->node, SIM_POWER);
+}
+
+static void
+cut_somebody(struct scene *scene)
+{
+    struct rng *rng = sim_rng(scene->s);
+    struct machine *a = cluster_machine(&scene->cluster, (unsigned)rng_below(rng, CLUSTER_DATANODES + 2));
+    struct machine *b = cluster_machine(&scene->cluster, (unsigned)rng_below(rng, CLUSTER_DATANODES + 2));
+
+    if (a == b)
+        return;
+    sim_partition(a->node, b->node, true);
+    pause_ms(scene->s, rng_below(rng, 12000));
+    sim_partition(a->node, b->node, false);
+}
+
+static void
+fail_a_disk(struct scene *scene)
+{
+    struct rng *rng = sim_rng(scene->s);
+    struct machine *m = cluster_machine(&scene->cluster, (unsigned)rng_below(rng, CLUSTER_DATANODES + 1));
+    static const enum sim_point kinds[] = { SIM_POINT_READ, SIM_POINT_WRITE, SIM_POINT_SYNC };
+
+    sim_disk_fail(m->node, kinds[rng_below(rng, ARRAY_LEN(kinds))], 1 + rng_below(rng, 100));
+}
+
+static void
+do_harm(struct scene *scene)
+{
+    struct rng *rng = sim_rng(scene->s);
+
+    switch (rng_below(rng, 10)) {
+    case 0:
+        cut_somebody(scene);
+        break;
+    case 1:
+        sim_set_reset_ppm(scene->s, rng_below(rng, 2) == 0 ? 0 : 2000);
+        break;
+    case 2:
+        fail_a_disk(scene);
+        break;
+    default:
+        crash_somebody(scene);
+        break;
+    }
+}
+
+static void
+heal(struct scene *scene)
+{
+    struct machine *m;
+
+    sim_set_reset_ppm(scene->s, 0);
+    for (unsigned i = 0; (m = cluster_machine(&scene->cluster, i)) != NULL; i++) {
+        sim_node_crash_at(m->node, SIM_POINT_ANY, 0, SIM_KILL);
+        sim_disk_fail(m->node, SIM_POINT_SYNC, 0);
+    }
+    cluster_supervise(&scene->cluster, true);
+    sim_note(scene->s, "healed", "operations=%u", scene->work.operations);
+}
+
+/* Every block of every name has its replicas. */
+static bool
+has_converged(struct fs *fs, struct why *why)
+{
+    struct fs_usage usage;
+
+    if (fs_usage(fs, &usage, why) != RC_OK)
+        return false;
+    if (usage.under_replicated == 0 && usage.missing == 0 && usage.corrupt == 0)
+        return true;
+    (void)why_set(why, RC_BUSY, "%llu blocks under-replicated, %llu corrupt, %llu missing",
+                  (unsigned long long)usage.under_replicated, (unsigned long long)usage.corrupt,
+                  (unsigned long long)usage.missing);
+    return false;
+}
+
+static void
+check_end(struct scene *scene)
+{
+    struct sim *s = scene->s;
+    struct cluster *c = &scene->cluster;
+    uint64_t limit_us = sim_now_us(s) + HEAL_MS * UINT64_C(1000);
+    struct conf conf;
+    struct why why = { .rc = RC_OK };
+    struct fs *fs;
+
+    cluster_conf(c, NULL, CL, &conf);
+    SIM_CHECK(s, fs_open(sim_driver_world(s), &conf, NULL, "root", &fs, &why) == RC_OK);
+    while (!scene->work.is_done || !has_converged(fs, &why) || workload_check(&scene->work, fs, &why) != RC_OK) {
+        if (sim_now_us(s) > limit_us)
+            sim_fail(s, "not well %d s after everything healed: %s", HEAL_MS / 1000,
+                     scene->work.is_done ? why.text : "the client is not done");
+        pause_ms(s, 500);
+        cluster_supervise(c, true);
+    }
+    fs_close(fs);
+    conf_fini(&conf);
+    SIM_CHECK(s, !scene->calm || sim_warnings(s) == 0);     /* from now on nobody answers the DataNodes */
+    c->wants_stop = true;
+    for (int i = 0; i < 600 && !c->has_stopped; i++)
+        pause_ms(s, 100);
+    SIM_CHECK(s, c->has_stopped);
+}
+
+static void
+history(struct sim *s, void *arg)
+{
+    struct scene *scene = arg;
+    uint64_t harm_us;
+
+    memset(scene, 0, sizeof *scene);
+    scene->s = s;
+    scene->work.c = &scene->cluster;
+    scene->work.target = 60;
+    scene->calm = rng_below(sim_rng(s), 8) == 0;
+    cluster_init(&scene->cluster, s, scene->calm, client_main);
+    harm_us = 1000 * (5000 + rng_below(sim_rng(s), 60000));
+    while (!scene->work.is_done && sim_now_us(s) < harm_us) {
+        pause_ms(s, rng_below(sim_rng(s), 1500));
+        if (!scene->calm)
+            do_harm(scene);
+        cluster_supervise(&scene->cluster, false);
+    }
+    heal(scene);
+    check_end(scene);
+    sim_note(s, "held", "operations=%u errors=%u names=%u restarts=%u warnings=%u", scene->work.operations,
+             scene->work.errors, scene->work.count, scene->cluster.restarts, sim_warnings(s));
+}
+
+int
+main(int argc, char **argv)
+{
+    static struct scene scene;      /* large; one history at a time */
+    const struct history h = {
+        .options = { .latency_us = 100, .limit_ms = 3600000 },
+        .fn = history,
+        .arg = &scene,
+        .first_seed = 1,
+        .last_seed = 100,
+        .child_s = 120,
+    };
+
+    return histories_main(argc, argv, &h);
+}

@@ -1,0 +1,50 @@
+/*
+ * workload -- what the client does, and what must be true of it afterwards.
+ *
+ * Owns: the list of every name that was ever asked for, with what the client
+ * was told.  It is outside the simulated world, so it outlives every crash.
+ * What was acknowledged must hold; what was under way when something died may
+ * have happened or not, and nothing in between.
+ */
+#ifndef TESTS_SIM_WORKLOAD_H
+#define TESTS_SIM_WORKLOAD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "dfsclient/fs.h"
+#include "tests/sim/cluster.h"
+
+#define WORKLOAD_NAMES_MAX 400
+
+enum name_state {
+    NAME_CREATING,          /* may be missing; if it is closed it holds a prefix */
+    NAME_THERE,
+    NAME_MOVING,            /* at path or at next_path */
+    NAME_DELETING,          /* may be gone */
+    NAME_GONE,
+};
+
+struct name {
+    enum name_state state;
+    bool is_dir;
+    char path[48], next_path[48];
+    uint64_t seed, bytes;   /* content */
+    uint64_t synced;        /* bytes that hsync has promised */
+};
+
+struct workload {
+    struct cluster *c;
+    struct name names[WORKLOAD_NAMES_MAX];
+    unsigned count, operations, errors;
+    unsigned target;        /* operations to do */
+    bool is_done;
+};
+
+/* Operations until the target; the main of the client machine calls it, again after each restart. */
+void workload_run(struct workload *wl, struct machine *m);
+
+/* Compare every name with what fs says.  Ends the history when one is wrong; RC_* when it could not be asked. */
+enum rc workload_check(struct workload *wl, struct fs *fs, struct why *why) MUST_CHECK;
+
+#endif
