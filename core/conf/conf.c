@@ -35,10 +35,10 @@ struct conf_other {
     UT_hash_handle hh;
 };
 
-/* A text that was replaced while threads may have been reading it. */
+/* Texts of an option that were replaced while threads may have been reading them. */
 struct conf_retired {
     struct conf_retired *next;
-    char *text;
+    char *text, *from, *field;
 };
 
 struct conf_extra {
@@ -245,6 +245,8 @@ conf_fini(struct conf *c)
 
         c->extra->retired = r->next;
         mem_free(r->text);
+        mem_free(r->from);
+        mem_free(r->field);
         mem_free(r);
     }
     mem_free(c->extra);
@@ -313,16 +315,17 @@ conf_print(const struct conf *c, FILE *out)
         fprintf(out, "%s = %s  # %s%s\n", o->key, o->value, o->from, o->unknown ? ", not an option here" : "");
 }
 
-/* The old text goes on living for whoever reads it. */
+/* The old texts go on living for whoever reads them. */
 static enum rc
 option_replace(struct conf *c, const struct conf *fresh, const struct conf_row *row, struct why *why)
 {
     size_t i = (size_t)(row - conf_rows);
-    struct conf_retired *r = NULL;
-    char *text = mem_strdup(fresh->extra->text[i]), *from = mem_strdup(fresh->extra->from[i]), *field = NULL;
+    struct conf_retired *r = mem_zalloc(sizeof *r);
+    char *text = mem_strdup(fresh->extra->text[i]), *from = mem_strdup(fresh->extra->from[i]);
+    char *field = is_text(row) ? mem_strdup(fresh->extra->text[i]) : NULL;
 
-    if (text == NULL || from == NULL ||
-        (is_text(row) && ((field = mem_strdup(text)) == NULL || (r = mem_zalloc(sizeof *r)) == NULL))) {
+    if (r == NULL || text == NULL || from == NULL || (is_text(row) && field == NULL)) {
+        mem_free(r);
         mem_free(text);
         mem_free(from);
         mem_free(field);
@@ -342,16 +345,13 @@ option_replace(struct conf *c, const struct conf *fresh, const struct conf_row *
         break;
     case CONF_TEXT:
     case CONF_LIST:
-        r->text = *(char **)field_of(c, row);
-        r->next = c->extra->retired;
-        c->extra->retired = r;
-        __atomic_store_n((char **)field_of(c, row), field, __ATOMIC_RELEASE);
+        r->field = __atomic_exchange_n((char **)field_of(c, row), field, __ATOMIC_ACQ_REL);
         break;
     }
-    mem_free(c->extra->text[i]);
-    mem_free(c->extra->from[i]);
-    c->extra->text[i] = text;
-    c->extra->from[i] = from;
+    r->text = __atomic_exchange_n(&c->extra->text[i], text, __ATOMIC_ACQ_REL);
+    r->from = __atomic_exchange_n(&c->extra->from[i], from, __ATOMIC_ACQ_REL);
+    r->next = c->extra->retired;
+    c->extra->retired = r;
     return RC_OK;
 }
 
