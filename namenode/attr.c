@@ -1,16 +1,16 @@
-/*
- * attr -- permission, owner, times and replication of files and directories.
- */
-#include "namenode/replication.h"
+#include "namenode/attr.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/clock.h"
+#include "core/base/mem.h"
 #include "namenode/blocks.h"
 #include "namenode/core.h"
 #include "namenode/dispatch.h"
 #include "namenode/edit.h"
+#include "namenode/replication.h"
 #include "namenode/resolve.h"
 #include "namenode/status.h"
 
@@ -156,4 +156,44 @@ nn_do_set_replication(struct nn_core *core, struct rpc_call *call, const SetRepl
     if ((rc = nn_edit_apply(core, &e, why)) != RC_OK)
         return rc;
     return nn_blocks_recount(core, last->id, why);
+}
+
+/* ---- access times ---- */
+
+struct touch {
+    uint64_t inode, at_ms;
+};
+
+static enum rc
+touch_posted(struct nn_core *core, void *arg, struct why *why)
+{
+    struct touch t = *(struct touch *)arg;
+    struct nn_edit e = { .kind = EDIT_SET_TIMES, .at_ms = t.at_ms };
+    struct nn_inode file;
+    bool found;
+    enum rc rc;
+
+    mem_free(arg);
+    if (core->safe_mode || core->disk_full)
+        return RC_OK;
+    if ((rc = nn_inode_find(&core->db, t.inode, &file, &found, why)) != RC_OK || !found ||
+        t.at_ms < file.atime + core->nn->conf.atime_precision_ms)
+        return rc;
+    e.set_times.inode = t.inode;
+    e.set_times.which = 2;
+    e.set_times.atime = t.at_ms;
+    return nn_edit_apply(core, &e, why);
+}
+
+void
+nn_touch(struct nn *nn, const struct nn_inode *file)
+{
+    uint64_t now_ms = clock_wall_ms(nn->world->clock), precision_ms = nn->conf.atime_precision_ms;
+    struct touch *t;
+
+    if (precision_ms == 0 || now_ms < file->atime + precision_ms || (t = mem_alloc(sizeof *t)) == NULL)
+        return;
+    *t = (struct touch){ file->id, now_ms };
+    if (nn_core_post(nn, touch_posted, t) != RC_OK)
+        mem_free(t);
 }

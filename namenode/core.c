@@ -577,10 +577,19 @@ next_deadline_ms(const struct nn_core *core)
 void
 nn_core_abandon(struct nn_core *core)
 {
+    void *item;
     struct why why;
 
     (void)why_rc(&why, RC_STOPPED);
     answer_all(core, &why);
+    while (queue_take(core->nn->core_queue, 0, &item) == RC_OK) {
+        struct nn_post *p = item;
+
+        if (p->call != NULL)
+            core->nn->answer->fail(p->call, &why);
+        else
+            mem_free(p);
+    }
 }
 
 void

@@ -69,7 +69,8 @@ void nn_core_run(void *core);       /* the thread; until nn->core_queue is stopp
 /* One group: posts[0..n) in order, then what is due.  Calls are ended. */
 void nn_core_group(struct nn_core *core, struct nn_post **posts, size_t n);
 
-/* After the RPC server has closed its connections: let go of calls that a failed COMMIT left without an answer. */
+/* After the RPC server has closed its connections: let go of calls that a failed COMMIT left without an answer, and
+ * of what is still queued. */
 void nn_core_abandon(struct nn_core *core);
 
 /* Run fn(core, arg) on the core thread inside a group; its edits are undone when it fails.  Any thread.

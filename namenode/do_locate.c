@@ -2,6 +2,7 @@
  * do_locate -- where the blocks of files are: getBlockLocations and its kin.
  */
 #include "core/base/clock.h"
+#include "namenode/attr.h"
 #include "namenode/blocks.h"
 #include "namenode/dispatch.h"
 #include "namenode/located.h"
@@ -153,5 +154,6 @@ enum rc nn_do_get_block_locations(struct nn_reader *r, struct rpc_call *call, co
     if ((rc = nn_resolve_file(&caller, &r->db, pb_span(req->src), &p, why)) != RC_OK ||
         (rc = nn_may(&caller, &r->db, &p, p.depth, MAY_READ, why)) != RC_OK)
         return rc;
+    nn_touch(r->nn, nn_path_last(&p));
     return locate_file(r, call, nn_path_last(&p), req->offset, req->length, &ret->locations, why);
 }

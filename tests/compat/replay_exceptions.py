@@ -70,17 +70,18 @@ class Cluster:
 
     def __init__(self, namenode, folder):
         self.schema = Schema(os.path.join(HERE, "..", "..", "core", "proto"))
+        self.log = os.path.join(folder, "namenode.log")
         ready_r, ready_w = os.pipe()
         self.process = subprocess.Popen(
             [namenode, "--ready-fd", str(ready_w), "-D", "dfs.namenode.rpc-address=127.0.0.1:0",
              "-D", "dfs.namenode.http-address=127.0.0.1:0", "-D", f"dfs.namenode.name.dir={folder}/name",
              "-D", "dfs.namenode.fs-limits.min-block-size=1024", "-D", "dfs.permissions.superusergroup=supergroup"],
-            pass_fds=[ready_w], stderr=open(os.path.join(folder, "namenode.log"), "w"))
+            pass_fds=[ready_w], stderr=open(self.log, "w"))
         os.close(ready_w)
         with os.fdopen(ready_r) as f:
             line = f.readline()
         if not line:
-            raise SystemExit("the NameNode did not start: " + open(os.path.join(folder, "namenode.log")).read())
+            raise SystemExit("the NameNode did not start: " + open(self.log).read())
         host, _, port = json.loads(line)["rpc"].rpartition(":")
         self.address = (host, int(port))
         self.connections = {}
@@ -92,7 +93,10 @@ class Cluster:
         for c in self.connections.values():
             c.close()
         self.process.terminate()
-        self.process.wait(timeout=20)
+        status = self.process.wait(timeout=20)
+        if status != 0:
+            with open(self.log) as f:
+                raise SystemExit(f"the NameNode ended with {status}: " + f.read()[-3000:])
 
     def connection(self, user, protocol=CLIENT):
         key = (user, protocol)
