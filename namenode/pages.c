@@ -12,6 +12,7 @@
 #define CALL_MS     10000
 #define THREADS     4
 #define LIVE_MS     3000
+#define OVERVIEW_NODES 40      /* more are only on their own page */
 
 static const struct page_link links[] = {
     { "/", "Overview" },
@@ -118,6 +119,47 @@ missing_files(struct nn_pages *p, struct buf *b, struct arena *a)
 }
 
 static void
+node_row(struct nn_pages *p, struct buf *b, struct arena *a, const DatanodeInfoProto *d, bool alive)
+{
+    uint64_t now = clock_wall_ms(p->w->clock), ago = now > d->lastupdate ? now - d->lastupdate : 0;
+    char text[600], time[32];
+
+    page_row(b);
+    page_cell(b, pages_text(a, d->id->hostname));
+    snprintf(text, sizeof text, "%s:%u", pages_text(a, d->id->ipaddr), d->id->xferport);
+    page_cell(b, text);
+    if (!alive)
+        page_cell_tone(b, "dead", "bad");
+    else if (d->has_adminstate && d->adminstate != DATANODE_INFO_PROTO__ADMIN_STATE__NORMAL)
+        page_cell_tone(b, "leaving", "warn");
+    else
+        page_cell_tone(b, "live", "good");
+    snprintf(text, sizeof text, "%s ago", page_duration(ago, time));
+    page_cell(b, text);
+    page_cell(b, d->has_location ? pages_text(a, d->location) : "");
+    page_cell_bytes(b, d->capacity);
+    page_cell_bytes(b, d->dfsused);
+    page_cell_bytes(b, d->remaining);
+    page_cell_progress(b, d->capacity ? (double)d->dfsused / (double)d->capacity : 0);
+    page_cell_number(b, d->numblocks);
+    page_cell_number(b, d->xceivercount);
+}
+
+static void
+node_table(struct nn_pages *p, struct buf *b, struct arena *a, const struct overview *o)
+{
+    static const char *const heads[] = { "Node", "Address", "State", "Last contact", "Rack", "#Capacity", "#Used", "#Free",
+                                         "In use", "#Blocks", "#Transfers", NULL };
+
+    page_table_begin(b, heads);
+    for (size_t i = 0; i < o->dead->n_di; i++)
+        node_row(p, b, a, o->dead->di[i], false);
+    for (size_t i = 0; i < o->live->n_di; i++)
+        node_row(p, b, a, o->live->di[i], true);
+    page_table_end(b, "No DataNode has registered. Start one with: datanode --config FILE");
+}
+
+static void
 page_overview(void *arg, const struct http_request *req, struct http_reply *reply)
 {
     struct nn_pages *p = arg;
@@ -151,43 +193,18 @@ page_overview(void *arg, const struct http_request *req, struct http_reply *repl
     count_card(b, "Under-replicated", o.stats->under_replicated, "warn", o.stats->under_replicated ? "being restored" : NULL);
     page_cards_end(b);
     missing_files(p, b, &a);
+    if (o.live->n_di + o.dead->n_di <= OVERVIEW_NODES) {
+        buf_put_str(b, "<h2>DataNodes</h2>\n");
+        node_table(p, b, &a, &o);
+    }
     page_end(b);
 out:
     arena_fini(&a);
 }
 
 static void
-node_row(struct nn_pages *p, struct buf *b, struct arena *a, const DatanodeInfoProto *d, bool alive)
-{
-    uint64_t now = clock_wall_ms(p->w->clock), ago = now > d->lastupdate ? now - d->lastupdate : 0;
-    char text[600], time[32];
-
-    page_row(b);
-    page_cell(b, pages_text(a, d->id->hostname));
-    snprintf(text, sizeof text, "%s:%u", pages_text(a, d->id->ipaddr), d->id->xferport);
-    page_cell(b, text);
-    if (!alive)
-        page_cell_tone(b, "dead", "bad");
-    else if (d->has_adminstate && d->adminstate != DATANODE_INFO_PROTO__ADMIN_STATE__NORMAL)
-        page_cell_tone(b, "leaving", "warn");
-    else
-        page_cell_tone(b, "live", "good");
-    snprintf(text, sizeof text, "%s ago", page_duration(ago, time));
-    page_cell(b, text);
-    page_cell(b, d->has_location ? pages_text(a, d->location) : "");
-    page_cell_bytes(b, d->capacity);
-    page_cell_bytes(b, d->dfsused);
-    page_cell_bytes(b, d->remaining);
-    page_cell_progress(b, d->capacity ? (double)d->dfsused / (double)d->capacity : 0);
-    page_cell_number(b, d->numblocks);
-    page_cell_number(b, d->xceivercount);
-}
-
-static void
 page_nodes(void *arg, const struct http_request *req, struct http_reply *reply)
 {
-    static const char *const heads[] = { "Node", "Address", "State", "Last contact", "Rack", "#Capacity", "#Used", "#Free",
-                                         "In use", "#Blocks", "#Transfers", NULL };
     struct nn_pages *p = arg;
     struct buf *b = &reply->body;
     struct overview o;
@@ -198,12 +215,7 @@ page_nodes(void *arg, const struct http_request *req, struct http_reply *reply)
     if (!fetch(p, &a, reply, &o))
         goto out;
     pages_begin(p, b, "DataNodes", "/nodes");
-    page_table_begin(b, heads);
-    for (size_t i = 0; i < o.dead->n_di; i++)
-        node_row(p, b, &a, o.dead->di[i], false);
-    for (size_t i = 0; i < o.live->n_di; i++)
-        node_row(p, b, &a, o.live->di[i], true);
-    page_table_end(b, "No DataNode has registered. Start one with: datanode --config FILE");
+    node_table(p, b, &a, &o);
     page_end(b);
 out:
     arena_fini(&a);
