@@ -76,6 +76,19 @@ static const struct counter counters[] = {
 #undef COUNTER
 };
 
+struct command {
+    const char *name;
+    const char *usage;
+    const char *about;
+    const char *instead;
+};
+
+static const struct command commands[] = {
+#define COMMAND(word, form, fn, text, now) { .name = (word), .usage = (form), .about = (text), .instead = (now) },
+#include "dfsclient/shell/commands.def"
+#undef COMMAND
+};
+
 struct code {
     const char *name;
     int number;
@@ -338,7 +351,7 @@ put_roff_flags(FILE *out)
           "Read the configuration from FILE: key = value in sections, or, if its name ends in .xml,\n"
           "Hadoop's *\\-site.xml; of a folder its core\\-site.xml, hdfs\\-site.xml, mapred\\-site.xml and\n"
           "millrace.conf are read.  By default $MILLRACE_CONF, else /etc/millrace/millrace.conf if it is there.\n"
-          ".TP\n.BI \\-\\-set \" KEY=VALUE\" \"\\fR, \" \\-D \" KEY=VALUE\"\n"
+          ".TP\n.B \\-\\-set \\fIKEY=VALUE\\fR, \\fB\\-D \\fIKEY=VALUE\n"
           "Set one key; wins over the file.  May be repeated.\n"
           ".TP\n.B \\-\\-check\n"
           "Read the configuration, list every problem as file:line: key: reason, and exit with 0 or 2.\n"
@@ -353,12 +366,35 @@ put_roff_flags(FILE *out)
           ".TP\n.B \\-\\-version\nPrint the version, and the libraries that the program runs against.\n", out);
 }
 
+static void
+put_roff_commands(FILE *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        const struct command *c = &commands[i];
+
+        fprintf(out, ".TP\n.BI \"%s \" \"", c->name);
+        put_roff(out, c->usage);
+        fputs("\"\n", out);
+        put_roff(out, c->about);
+        if (c->instead != NULL) {
+            fputs("  Old; use\n.BR \"", out);
+            put_roff(out, c->instead);
+            fputs("\" .", out);
+        }
+        fputc('\n', out);
+    }
+}
+
 /* "@KEYS namenode@" on a line of its own; false if there is no such thing. */
 static bool
 put_macro(FILE *out, const char *name)
 {
     if (strcmp(name, "FLAGS") == 0) {
         put_roff_flags(out);
+        return true;
+    }
+    if (strcmp(name, "COMMANDS") == 0) {
+        put_roff_commands(out);
         return true;
     }
     if (strcmp(name, "KEYS") == 0) {

@@ -49,9 +49,6 @@ const struct conf_row *conf_row_find(const char *key);
 /* The option's key that is most like key; NULL if none is like it. */
 const char *conf_suggest(const char *key);
 
-/* The number of single-character changes (insert, delete, replace, swap of two neighbours) from a to b; at most cap. */
-unsigned conf_distance(const char *a, const char *b, unsigned cap);
-
 union conf_value {
     bool flag;
     uint64_t number;

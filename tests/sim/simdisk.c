@@ -172,7 +172,7 @@ names_add(struct entry **names, const char *name, struct inode *inode)
 
     names_remove(names, name);
     e = sim_alloc(sizeof *e + strlen(name) + 1);
-    strcpy(e->name, name);
+    memcpy(e->name, name, strlen(name) + 1);
     e->inode = inode;
     HASH_ADD_STR(*names, name, e);
 }
@@ -191,7 +191,7 @@ names_clear(struct entry **names)
 static char *
 text_copy(const char *s)
 {
-    return s == NULL ? NULL : strcpy(sim_alloc(strlen(s) + 1), s);
+    return s == NULL ? NULL : memcpy(sim_alloc(strlen(s) + 1), s, strlen(s) + 1);
 }
 
 static void

@@ -71,7 +71,7 @@ void fake_nn_init(struct fake_nn *f)
     f->world.clock = &f->clock;
     f->now_ms = 1000000;
     f->user = "root";
-    strcpy(f->dir, "/tmp/nn_fake.XXXXXX");
+    snprintf(f->dir, sizeof f->dir, "/tmp/nn_fake.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(f->dir));
     ck_assert_msg(conf_init(&f->conf, NN, &why) == RC_OK, "%s", why.text);
     ck_assert_int_eq(conf_set(&f->conf, "dfs.namenode.name.dir", f->dir, "test", &why), RC_OK);
@@ -140,7 +140,7 @@ struct fake_call *fake_start(struct fake_nn *f, const char *method, ProtobufCMes
     protobuf_c_message_init(call->method->reply, call->reply);
     call->user = f->user;
     call->arrived_wall_ms = clock_wall_ms(&f->clock);
-    strcpy(call->peer.host, "10.0.0.1");
+    snprintf(call->peer.host, sizeof call->peer.host, "10.0.0.1");
     if ((call->method->flags & RPC_READ) != 0) {
         nn_reader_batch(&f->reader, &call, 1);
         return c;

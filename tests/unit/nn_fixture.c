@@ -102,7 +102,7 @@ fixture_open(struct nn_fixture *f)
     world_posix(&f->world);
     f->world.clock = &f->clock.clock;
     log_set_sink(no_log, NULL);
-    strcpy(f->dir, "/tmp/millrace-nn-XXXXXX");
+    snprintf(f->dir, sizeof f->dir, "/tmp/millrace-nn-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(f->dir));
     ck_assert_int_eq(conf_init(&f->conf, NN, &why), RC_OK);
     ck_assert_int_eq(conf_set(&f->conf, "dfs.namenode.name.dir", f->dir, "test", &why), RC_OK);
@@ -157,7 +157,7 @@ fixture_call(struct nn_fixture *f, const char *user, const char *method, const P
     protobuf_c_message_init(c->method->reply, c->reply);
     c->user = user;
     c->arrived_wall_ms = clock_wall_ms(f->world.clock);
-    strcpy(c->peer.host, "10.0.0.1");
+    snprintf(c->peer.host, sizeof c->peer.host, "10.0.0.1");
     return t;
 }
 

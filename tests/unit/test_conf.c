@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/base/near.h"
 #include "core/conf/conf_priv.h"
 #include "core/conf/daemon.h"
 #include "tests/unit/suites.h"
@@ -351,11 +352,11 @@ END_TEST
 
 START_TEST(distance_counts_swapped_neighbours_once)
 {
-    ck_assert_uint_eq(conf_distance("abc", "abc", 9), 0);
-    ck_assert_uint_eq(conf_distance("abc", "acb", 9), 1);
-    ck_assert_uint_eq(conf_distance("abc", "ab", 9), 1);
-    ck_assert_uint_eq(conf_distance("abc", "xbcd", 9), 2);
-    ck_assert_uint_eq(conf_distance("", "abcd", 3), 3);
+    ck_assert_uint_eq(near_distance("abc", "abc", 9), 0);
+    ck_assert_uint_eq(near_distance("abc", "acb", 9), 1);
+    ck_assert_uint_eq(near_distance("abc", "ab", 9), 1);
+    ck_assert_uint_eq(near_distance("abc", "xbcd", 9), 2);
+    ck_assert_uint_eq(near_distance("", "abcd", 3), 3);
 }
 END_TEST
 
