@@ -22,6 +22,7 @@ struct dn_task {
     DnOrder__Kind kind;
     struct block_id id;
     struct stamp stamp;
+    int volume;                     /* that a deletion is about; -1: any */
     uint64_t bytes, keep_ms;
     size_t target_count;
     struct { struct net_addr at; char uuid[64]; } targets[TARGETS_MAX];
@@ -130,7 +131,7 @@ dn_link_worker(void *arg)
 
         /* On the way out what is queued stays: the NameNode orders it again. */
         if (!dn_link_stopping(l)) {
-            rc = dn_store_delete(l->dn->store, task->id, task->stamp, task->keep_ms, &why);
+            rc = dn_store_delete(l->dn->store, task->id, task->stamp, task->volume, task->keep_ms, &why);
             if (rc == RC_OK)
                 log_info(task->keep_ms > 0 ? "replica_set_aside" : "replica_deleted",
                          "block=%" PRId64 " stamp=%" PRIu64, (int64_t)task->id.v, task->stamp.v);
@@ -189,7 +190,9 @@ carry_out(struct dn_link *l, uint64_t epoch, const DnOrder *o)
     if ((task = mem_zalloc(sizeof *task)) == NULL)
         return RC_NOMEM;
     *task = (struct dn_task){ .l = l, .epoch = epoch, .seq = o->seq, .kind = o->kind, .id = { o->block->id },
-                              .stamp = { o->block->stamp }, .bytes = o->block->bytes };
+                              .stamp = { o->block->stamp }, .bytes = o->block->bytes, .volume = -1 };
+    if (o->storage_uuid != NULL && o->storage_uuid[0] != '\0')
+        task->volume = dn_store_volume_find(l->dn->store, o->storage_uuid);
     rc = read_targets(o, task);
     if (rc == RC_OK && o->kind == DN_ORDER__KIND__COPY) {
         copy_start(task);

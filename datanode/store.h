@@ -84,6 +84,7 @@ enum rc dn_store_find_visible(struct dn_store *s, struct block_id id, uint64_t b
 struct dn_write_options {
     uint64_t promise;           /* bytes that the block may grow to; for choosing a volume */
     uint32_t chunk;             /* bytes per checksum of a new replica */
+    int volume;                 /* where a new replica is wanted; -1: anywhere */
 };
 
 /*
@@ -111,8 +112,12 @@ void dn_store_release(struct dn_store *s, struct dn_claim *claim);
 /* What a failure of reading or writing a volume's files means for it: RC_IO fences it. */
 void dn_store_judge(struct dn_store *s, unsigned volume, enum rc rc, const struct why *why);
 
-/* Delete the replica if its stamp is not newer; aside_ms > 0: keep it out of the way for so long first. */
-enum rc dn_store_delete(struct dn_store *s, struct block_id id, struct stamp stamp, uint64_t aside_ms, struct why *why) MUST_CHECK;
+/*
+ * Delete the replica if its stamp is not newer; aside_ms > 0: keep it out of the way for so long first.  volume (-1: any)
+ * is where it is meant to be: if it is not there the NameNode is told so, and a replica elsewhere stays.
+ */
+enum rc dn_store_delete(struct dn_store *s, struct block_id id, struct stamp stamp, int volume, uint64_t aside_ms,
+                        struct why *why) MUST_CHECK;
 /* Delete what was set aside and has been kept long enough. */
 void dn_store_expire(struct dn_store *s);
 

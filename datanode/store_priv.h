@@ -68,6 +68,9 @@ enum rc dn_replica_oust(struct dn_store *s, struct dn_replica *r, uint64_t deadl
 /* Unlocked, with r's claim: remove its files. */
 enum rc dn_replica_unlink(struct dn_store *s, struct dn_replica *r, struct why *why);
 uint64_t dn_change_push(struct dn_store *s, enum dn_change_kind kind, const struct dn_replica *r);
+/* The same of a replica that is on this volume, or was never there. */
+uint64_t dn_change_push_at(struct dn_store *s, unsigned volume, enum dn_change_kind kind, struct block_id id,
+                           struct stamp stamp, uint64_t bytes);
 uint64_t dn_volume_room(struct dn_store *s, unsigned volume, uint64_t *ret_capacity);   /* asks the disk */
 void dn_store_fence(struct dn_store *s, unsigned volume, const char *reason);
 

@@ -110,15 +110,20 @@ set_aside(struct dn_store *s, const struct dn_replica *r, uint64_t aside_ms, str
 
 /* Take r's claim for deleting it; RC_REPLICA_NOT_FOUND when it is gone, RC_STALE_STAMP when it is newer. */
 static enum rc
-claim_to_delete(struct dn_store *s, struct block_id id, struct stamp stamp, struct dn_claim *claim, struct why *why)
+claim_to_delete(struct dn_store *s, struct block_id id, struct stamp stamp, int volume, struct dn_claim *claim,
+                struct why *why)
 {
     uint64_t deadline_ms = clock_deadline(s->w.clock, s->claim_ms);
     struct dn_replica *r;
     enum rc rc;
 
     for (;;) {
-        if ((r = dn_replica_find(s, id)) == NULL)
+        r = dn_replica_find(s, id);
+        if (r == NULL || (volume >= 0 && r->volume != (unsigned)volume)) {
+            if (volume >= 0)
+                (void)dn_change_push_at(s, (unsigned)volume, DN_DELETED, id, stamp, 0);
             return why_set(why, RC_REPLICA_NOT_FOUND, "Replica not found for blk_%" PRId64, (int64_t)id.v);
+        }
         if (r->stamp.v > stamp.v)
             return why_set(why, RC_STALE_STAMP, "replica blk_%" PRId64 " has generation stamp %" PRIu64
                            ", newer than %" PRIu64, (int64_t)id.v, r->stamp.v, stamp.v);
@@ -133,14 +138,15 @@ claim_to_delete(struct dn_store *s, struct block_id id, struct stamp stamp, stru
 }
 
 enum rc
-dn_store_delete(struct dn_store *s, struct block_id id, struct stamp stamp, uint64_t aside_ms, struct why *why)
+dn_store_delete(struct dn_store *s, struct block_id id, struct stamp stamp, int volume, uint64_t aside_ms,
+                struct why *why)
 {
     struct dn_claim claim = { .r = NULL };
     struct dn_replica *r;
     enum rc rc;
 
     mutex_lock(s->w.threads, s->mu);
-    rc = claim_to_delete(s, id, stamp, &claim, why);
+    rc = claim_to_delete(s, id, stamp, volume, &claim, why);
     mutex_unlock(s->w.threads, s->mu);
     if (rc != RC_OK)
         return rc;

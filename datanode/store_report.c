@@ -9,7 +9,14 @@
 uint64_t
 dn_change_push(struct dn_store *s, enum dn_change_kind kind, const struct dn_replica *r)
 {
-    struct dn_volume *v = &s->volumes[r->volume];
+    return dn_change_push_at(s, r->volume, kind, (struct block_id){ r->id }, r->stamp, r->bytes);
+}
+
+uint64_t
+dn_change_push_at(struct dn_store *s, unsigned volume, enum dn_change_kind kind, struct block_id id, struct stamp stamp,
+                  uint64_t bytes)
+{
+    struct dn_volume *v = &s->volumes[volume];
     struct dn_change *more;
     size_t cap;
 
@@ -27,7 +34,7 @@ dn_change_push(struct dn_store *s, enum dn_change_kind kind, const struct dn_rep
         v->unsent = more;
         v->unsent_cap = cap;
     }
-    v->unsent[v->unsent_n++] = (struct dn_change){ kind, { r->id }, r->stamp, r->bytes, v->seq };
+    v->unsent[v->unsent_n++] = (struct dn_change){ kind, id, stamp, bytes, v->seq };
     if (kind == DN_RECEIVED || kind == DN_CORRUPT) {
         v->urgent = true;
         cond_signal(s->w.threads, s->changes);

@@ -13,14 +13,18 @@ set_state(struct dn_replica *r, enum replica_state to)
         sm_move(replica_states, &r->state, (unsigned)to, "replica", r->id);
 }
 
-/* Locked: a volume for a new replica of about so many bytes. */
+/* Locked: a volume for a new replica of about so many bytes; the wanted one, if it has room. */
 static enum rc
-choose_volume(struct dn_store *s, uint64_t need, unsigned *ret, struct why *why)
+choose_volume(struct dn_store *s, uint64_t need, int wanted, unsigned *ret, struct why *why)
 {
     struct dn_choice choices[DN_VOLUMES_MAX];
     uint64_t capacity;
     int best;
 
+    if (wanted >= 0 && (unsigned)wanted < s->volume_count && dn_volume_room(s, (unsigned)wanted, &capacity) > need) {
+        *ret = (unsigned)wanted;
+        return RC_OK;
+    }
     for (unsigned i = 0; i < s->volume_count; i++) {
         choices[i] = s->volumes[i].choice;
         choices[i].room = dn_volume_room(s, i, &capacity);
@@ -73,7 +77,7 @@ add_new(struct dn_store *s, const struct dn_write_request *q, const struct dn_wr
     struct dn_replica *r;
     enum rc rc;
 
-    if ((rc = choose_volume(s, o->promise, &v.volume, why)) != RC_OK)
+    if ((rc = choose_volume(s, o->promise, o->volume, &v.volume, why)) != RC_OK)
         return rc;
     if ((r = dn_replica_add(s, &v)) == NULL)
         return why_rc(why, RC_NOMEM);

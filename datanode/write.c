@@ -347,13 +347,18 @@ begin(struct write *x, OpWriteBlockProto *op, struct why *why)
 {
     const ExtendedBlockProto *b = op->header->baseheader->block;
     struct dn_write_options o = { .promise = b->numbytes < PROMISE_MAX ? b->numbytes : PROMISE_MAX,
-                                  .chunk = x->sums.chunk };
+                                  .volume = -1 };
+    char storage[64] = "";
     enum rc rc;
 
     if ((rc = dn_store_check_pool(x->dn->store, b->poolid.data, b->poolid.len, why)) != RC_OK ||
         (rc = read_request(x, op, why)) != RC_OK)
         return rc;                      /* closed without an answer */
     o.chunk = x->sums.chunk;
+    if (op->has_storageid && op->storageid.len < sizeof storage) {
+        memcpy(storage, op->storageid.data, op->storageid.len);
+        o.volume = dn_store_volume_find(x->dn->store, storage);
+    }
     if ((rc = dn_store_begin(x->dn->store, &x->q, &o, &x->claim, &x->sink, &x->plan, &x->volume, &x->seq, why)) != RC_OK)
         return answer_failure(x, rc, why);
     x->sink_open = x->plan.kind != DN_WRITE_CLOSE;

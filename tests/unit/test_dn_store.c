@@ -96,7 +96,7 @@ begin(struct writer *w, enum dtp_stage stage, uint64_t id, uint64_t stamp, uint6
 {
     struct dn_write_request q = { .id = { id }, .stamp = { stamp }, .new_stamp = { new_stamp }, .stage = stage,
                                   .by_client = true, .min_bytes = min, .max_bytes = UINT64_MAX };
-    struct dn_write_options o = { .promise = 1 * MB, .chunk = 512 };
+    struct dn_write_options o = { .promise = 1 * MB, .chunk = 512, .volume = -1 };
     struct why why;
 
     return dn_store_begin(store, &q, &o, &w->claim, &w->sink, &w->plan, &w->volume, &w->seq, &why);
@@ -376,12 +376,30 @@ START_TEST(deletion_spares_a_newer_stamp)
     struct why why;
 
     make_finalized(7, 1005, 5000);
-    ck_assert_int_eq(dn_store_delete(store, (struct block_id){ 7 }, (struct stamp){ 1004 }, 0, &why), RC_STALE_STAMP);
+    ck_assert_int_eq(dn_store_delete(store, (struct block_id){ 7 }, (struct stamp){ 1004 }, -1, 0, &why), RC_STALE_STAMP);
     ck_assert(is_there(7));
-    ck_assert_int_eq(dn_store_delete(store, (struct block_id){ 7 }, (struct stamp){ 1005 }, 0, &why), RC_OK);
+    ck_assert_int_eq(dn_store_delete(store, (struct block_id){ 7 }, (struct stamp){ 1005 }, -1, 0, &why), RC_OK);
     ck_assert(!is_there(7));
     restart();
     ck_assert(!is_there(7));
+}
+END_TEST
+
+START_TEST(deletion_from_a_volume_spares_the_replica_on_another)
+{
+    struct dn_change c[4];
+    struct why why;
+    unsigned other;
+
+    make_finalized(7, 1001, 5000);
+    other = 1 - find(7).volume;
+    ck_assert_int_eq(dn_store_delete(store, (struct block_id){ 7 }, (struct stamp){ 1001 }, (int)other, 0, &why),
+                     RC_REPLICA_NOT_FOUND);
+    ck_assert(is_there(7));
+    /* and the NameNode learns that nothing is there */
+    ck_assert_uint_eq(dn_store_unsent(store, other, c, 4), 1);
+    ck_assert_int_eq(c[0].kind, DN_DELETED);
+    ck_assert_uint_eq(c[0].id.v, 7);
 }
 END_TEST
 
@@ -390,7 +408,7 @@ START_TEST(replica_set_aside_is_out_of_the_way)
     struct why why;
 
     make_finalized(7, 1001, 5000);
-    ck_assert_int_eq(dn_store_delete(store, (struct block_id){ 7 }, (struct stamp){ 1001 }, 3600000, &why), RC_OK);
+    ck_assert_int_eq(dn_store_delete(store, (struct block_id){ 7 }, (struct stamp){ 1001 }, -1, 3600000, &why), RC_OK);
     restart();
     ck_assert(!is_there(7));
     make_finalized(7, 1001, 4000);  /* the id is free again */
@@ -568,6 +586,7 @@ suite_dn_store(void)
     tcase_add_test(t, appending_moves_the_stamp_and_survives_a_restart);
     tcase_add_test(t, close_recovery_finalizes_and_moves_the_stamp_of_what_is_finalized);
     tcase_add_test(t, deletion_spares_a_newer_stamp);
+    tcase_add_test(t, deletion_from_a_volume_spares_the_replica_on_another);
     tcase_add_test(t, replica_set_aside_is_out_of_the_way);
     tcase_add_test(t, changes_are_numbered_in_order_and_sent_once);
     tcase_add_test(t, numbers_of_changes_grow_over_restarts);
