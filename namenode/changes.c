@@ -53,9 +53,11 @@ static enum rc replica_reported(struct nn_core *core, struct nn_storage *s, cons
     old = nn_replicas_find(&list, s->no);
     if (by_report && old != NULL && old->state == NN_CORRUPT && old->stamp == r.stamp && r.state == NN_FINALIZED)
         r.state = NN_CORRUPT;       /* a report does not look into the bytes */
-    if (r.state == NN_FINALIZED && nn_copy_done(b->work, h->block, s->node) &&
-        (rc = nn_block_look(core, h->block, why)) != RC_OK)
-        return rc;
+    if (r.state == NN_FINALIZED && nn_copy_done(b->work, h->block, s->node)) {
+        nn_periodic_hurry(core, NN_PERIODIC_REPLICATION);       /* its source may send another one */
+        if ((rc = nn_block_look(core, h->block, why)) != RC_OK)
+            return rc;
+    }
     if (b->holds != NULL && r.state == NN_FINALIZED)
         nn_holds_hurry(core);
     return nn_replica_set(core, h->block, &r, why);

@@ -12,7 +12,7 @@
 #include "namenode/periodic.h"
 #include "namenode/place.h"
 
-#define TURNS_MAX 1000              /* blocks of one round */
+#define TURNS_MAX 200               /* blocks of one round */
 #define FREED_ROWS 1000             /* of one round */
 #define TEXTS_EVERY_MS 5000
 #define TEXT_BYTES_MAX (16 * MB)
