@@ -11,12 +11,13 @@
 #define LIST_MAX 1000
 #define LOG_TAIL 2048
 
-static char none[] = "";
+/* protobuf-c's texts are not const, though nobody writes to them. */
+#define NONE ((char *)(uintptr_t)"")
 
 static char *
 or_none(char *text)
 {
-    return text ? text : none;
+    return text ? text : NONE;
 }
 
 /* ---- submit ---- */
@@ -88,7 +89,7 @@ fill_attempt(const struct jt_attempt *a, struct arena *arena, JtAttemptStatus *r
     if ((ret->id = arena_strdup(arena, jt_attempt_text(a, text))) == NULL)
         return RC_NOMEM;
     ret->state = (char *)jt_attempt_states[a->state].name;
-    ret->node = a->tracker->place ? a->tracker->place->name : none;
+    ret->node = a->tracker->place ? a->tracker->place->name : NONE;
     ret->locality = (char *)jt_locality_name(a->locality);
     ret->started_ms = a->started_ms;
     ret->ended_ms = a->ended_ms;
@@ -341,7 +342,7 @@ add_log(struct jt *jt, const struct jt_attempt *a, struct arena *arena, JtLogsRe
     row->attempt = arena_strdup(arena, jt_attempt_text(a, text));
     row->text.data = (uint8_t *)arena_strndup(arena, log, n);
     row->text.len = n;
-    row->node = a->tracker->place ? a->tracker->place->name : none;
+    row->node = a->tracker->place ? a->tracker->place->name : NONE;
     row->path = or_none(a->log_path);
     mem_free(log);
     if (row->attempt == NULL || row->text.data == NULL)
@@ -392,7 +393,7 @@ jt_do_job_trackers(struct jt *jt, struct rpc_call *call, const JtTrackersRequest
         if (row == NULL)
             return why_rc(why, RC_NOMEM);
         jt_tracker_status__init(row);
-        row->name = t->place ? t->place->name : none;
+        row->name = t->place ? t->place->name : NONE;
         row->host = or_none(t->host);
         row->shuffle_port = t->shuffle_port;
         row->http_port = t->http_port;

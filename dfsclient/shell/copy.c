@@ -501,7 +501,7 @@ put_stdin(struct sh *sh, struct copy *c)
 static int
 put(struct sh *sh, int argc, char **argv, bool delete_source)
 {
-    static char here[] = ".";
+    char here[] = ".";
     bool preserve = false;
     const char *threads = NULL, *queue = NULL;
     struct copy c;
@@ -552,7 +552,7 @@ cmd_move_to_local(struct sh *sh, int argc, char **argv)
 int
 cmd_get(struct sh *sh, int argc, char **argv)
 {
-    static char here[] = ".";
+    char here[] = ".";
     bool preserve = false, crc = false, no_crc = false;
     const char *threads = NULL, *queue = NULL;
     struct copy c;

@@ -162,7 +162,7 @@ parse_term(struct sh *sh, struct find *f, int argc, char **argv)
 int
 cmd_find(struct sh *sh, int argc, char **argv)
 {
-    static char here[] = ".";
+    char here[] = ".";
     char *current[1] = { here };
     struct find f = { .now_ms = clock_wall_ms(sh->w.clock) };
     int paths = 0, took;

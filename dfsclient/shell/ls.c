@@ -143,7 +143,7 @@ list_argument(struct sh *sh, struct item *it, void *arg)
 static int
 run(struct sh *sh, struct ls *ls, int argc, char **argv)
 {
-    static char here[] = ".";
+    char here[] = ".";
     char *current[1] = { here };
     const struct option_row rows[] = {
         { "C", &ls->only_paths, NULL }, { "d", &ls->dirs_as_such, NULL }, { "h", &ls->human, NULL },

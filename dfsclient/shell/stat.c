@@ -46,7 +46,7 @@ print_stat(struct sh *sh, struct item *it, void *arg)
 int
 cmd_stat(struct sh *sh, int argc, char **argv)
 {
-    static char by_default[] = "%y";
+    char by_default[] = "%y";
     char *format = by_default;
     int exit_code = sh_options(sh, &argc, &argv, NULL, 0, 1, INT32_MAX);
 
@@ -261,7 +261,7 @@ static int
 run_du(struct sh *sh, struct du *du, int argc, char **argv)
 {
     static const char *const header[] = { "SIZE", "DISK_SPACE_CONSUMED_WITH_ALL_REPLICAS", "FULL_PATH_NAME" };
-    static char here[] = ".";
+    char here[] = ".";
     char *current[1] = { here };
     const struct option_row rows[] = { { "s", &du->sum, NULL }, { "h", &du->human, NULL }, { "v", &du->header, NULL },
                                        { "x", &du->without_snapshots, NULL } };
@@ -331,7 +331,7 @@ int
 cmd_df(struct sh *sh, int argc, char **argv)
 {
     static const char *const header[] = { "Filesystem", "Size", "Used", "Available", "Use%" };
-    static char root[] = "/";
+    char root[] = "/";
     char *whole[1] = { root };
     struct df df = { .human = false };
     const struct option_row rows[] = { { "h", &df.human, NULL } };
