@@ -4,11 +4,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/mem.h"
+#include "core/io/thread.h"
+#include "core/net/net.h"
 #include "dfsclient/shell/glob.h"
 #include "dfsclient/shell/shell.h"
 
 #define BRACES_MAX 4096
+#define PROBE_MS 2000
 
 struct sh_handle {
     struct sh_handle *next;
@@ -46,13 +50,52 @@ item_list_add(struct item_list *l, const struct item *it, struct why *why)
     return RC_OK;
 }
 
+/*
+ * Is somebody there?  Calls are asked again for long while a NameNode restarts;
+ * who types a command at a cluster that is not up wants to know that soon.
+ */
+static enum rc
+probe(struct sh *sh, struct fs *fs, struct why *why)
+{
+    uint64_t deadline = clock_deadline(sh->w.clock, PROBE_MS);
+    struct net_addr to;
+    int sock;
+    enum rc rc;
+
+    if ((rc = net_addr_parse(fs_uri(fs) + 7, 0, &to, why)) != RC_OK)
+        return rc;
+    for (;;) {
+        rc = net_connect(sh->w.net, &to, clock_deadline(sh->w.clock, sh->conf.rpc_connect_ms), &sock, why);
+        if (rc == RC_OK)
+            net_close(sh->w.net, sock);
+        if (rc != RC_REFUSED)
+            return rc;
+        if (clock_mono_ms(sh->w.clock) >= deadline)
+            return why_prefix(why, "no NameNode at %s (is it running? millrace ps DIR tells)", fs_uri(fs));
+        thread_sleep_until(sh->w.threads, clock_deadline(sh->w.clock, 100));
+    }
+}
+
+static enum rc
+open_fs(struct sh *sh, const char *uri, struct fs **ret, struct why *why)
+{
+    struct fs *fs = NULL;
+    enum rc rc = fs_open(&sh->w, &sh->conf, uri, NULL, &fs, why);
+
+    if (rc == RC_OK && (rc = probe(sh, fs, why)) != RC_OK)
+        fs_close(fs);
+    if (rc == RC_OK)
+        *ret = fs;
+    return rc;
+}
+
 enum rc
 sh_fs(struct sh *sh, struct fs **ret, struct why *why)
 {
     enum rc rc = RC_OK;
 
     if (sh->fs == NULL)
-        rc = fs_open(&sh->w, &sh->conf, NULL, NULL, &sh->fs, why);
+        rc = open_fs(sh, NULL, &sh->fs, why);
     if (rc == RC_OK)
         *ret = sh->fs;
     return rc;
@@ -80,7 +123,7 @@ handle_of(struct sh *sh, const char *uri, size_t n, struct fs **ret, struct why 
     if (n >= sizeof h->uri || (h = arena_zalloc(&sh->arena, sizeof *h)) == NULL)
         return why_rc(why, RC_NOMEM);
     memcpy(h->uri, uri, n);
-    if ((rc = fs_open(&sh->w, &sh->conf, h->uri, NULL, &h->fs, why)) != RC_OK)
+    if ((rc = open_fs(sh, h->uri, &h->fs, why)) != RC_OK)
         return rc;
     h->next = sh->handles;
     sh->handles = h;

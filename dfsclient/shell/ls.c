@@ -89,7 +89,7 @@ print_one(const struct ls *ls, const struct item *it)
         snprintf(replicas, sizeof replicas, "-");
     else
         snprintf(replicas, sizeof replicas, "%u", st->replication);
-    printf("%c%s%c %*s %-*s %-*s ", st->is_dir ? 'd' : '-', format_mode(st->mode, mode),
+    printf("%c%s%c%*s %-*s %-*s ", st->is_dir ? 'd' : '-', format_mode(st->mode, mode),
            (st->flags & HAS_ACL) != 0 ? '+' : ' ', ls->width_replicas, replicas, ls->width_owner, st->owner,
            ls->width_group, st->group);
     if (ls->policies)

@@ -6,7 +6,9 @@
 
 #include "tests/unit/suites.h"
 
+Suite *suite_glob(void);
 Suite *suite_recovery(void);
 Suite *suite_replica(void);
+Suite *suite_shell_format(void);
 
 #endif
