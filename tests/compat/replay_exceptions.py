@@ -65,6 +65,11 @@ MEANT = {
 }
 
 
+def read(path):
+    with open(path) as f:
+        return f.read()
+
+
 class Cluster:
     """A NameNode and pretended DataNodes."""
 
@@ -72,16 +77,18 @@ class Cluster:
         self.schema = Schema(os.path.join(HERE, "..", "..", "core", "proto"))
         self.log = os.path.join(folder, "namenode.log")
         ready_r, ready_w = os.pipe()
+        log = open(self.log, "w")
         self.process = subprocess.Popen(
             [namenode, "--ready-fd", str(ready_w), "-D", "dfs.namenode.rpc-address=127.0.0.1:0",
              "-D", "dfs.namenode.http-address=127.0.0.1:0", "-D", f"dfs.namenode.name.dir={folder}/name",
              "-D", "dfs.namenode.fs-limits.min-block-size=1024", "-D", "dfs.permissions.superusergroup=supergroup"],
-            pass_fds=[ready_w], stderr=open(self.log, "w"))
+            pass_fds=[ready_w], stderr=log)
+        log.close()
         os.close(ready_w)
         with os.fdopen(ready_r) as f:
             line = f.readline()
         if not line:
-            raise SystemExit("the NameNode did not start: " + open(self.log).read())
+            raise SystemExit("the NameNode did not start: " + read(self.log))
         host, _, port = json.loads(line)["rpc"].rpartition(":")
         self.address = (host, int(port))
         self.connections = {}
@@ -95,8 +102,7 @@ class Cluster:
         self.process.terminate()
         status = self.process.wait(timeout=20)
         if status != 0:
-            with open(self.log) as f:
-                raise SystemExit(f"the NameNode ended with {status}: " + f.read()[-3000:])
+            raise SystemExit(f"the NameNode ended with {status}: " + read(self.log)[-3000:])
 
     def connection(self, user, protocol=CLIENT):
         key = (user, protocol)
