@@ -263,12 +263,21 @@ page_health(void *arg, const struct http_request *req, struct http_reply *reply)
     arena_fini(&a);
 }
 
+enum rc
+pages_client(const struct nn_pages *p, const char *user, struct rpc_client **ret, struct why *why)
+{
+    const struct rpc_client_options o = { .to = p->rpc, .protocol = &p->protocol, .user = user, .connect_ms = CALL_MS };
+
+    return rpc_client_new(p->w, &o, ret, why);
+}
+
 static const struct http_route routes[] = {
     { "GET", "/", page_overview },
     { "GET", "/nodes", page_nodes },
     { "GET", "/browse", page_browse },
     { "GET", "/metrics", page_metrics },
     { "GET", "/healthz", page_health },
+    { "GET", "/fsck", page_fsck },
     { "GET", "/static/*", page_static },
 };
 
@@ -281,7 +290,6 @@ nn_pages_start(const struct world *w, const struct conf *conf, const struct net_
 #include "core/proto/client_namenode.def"
 #undef RPC
     };
-    struct rpc_client_options o = { .to = *rpc, .user = superuser, .connect_ms = CALL_MS };
     struct nn_pages *p = mem_zalloc(sizeof *p);
     struct net_addr at;
     enum rc rc;
@@ -291,13 +299,16 @@ nn_pages_start(const struct world *w, const struct conf *conf, const struct net_
     p->w = w;
     memcpy(p->methods, rows, sizeof rows);
     p->protocol = (struct rpc_protocol){ "org.apache.hadoop.hdfs.protocol.ClientProtocol", 1, p->methods, ASK_COUNT };
-    o.protocol = &p->protocol;
+    p->rpc = *rpc;
+    p->replication_min = conf->replication_min;
     (void)net_addr_text(rpc, p->where);
-    if ((rc = rpc_protocol_init(&p->protocol, &client_namenode_protocol__descriptor, why)) != RC_OK ||
-        (rc = rpc_client_new(w, &o, &p->super, why)) != RC_OK)
+    if ((p->superuser = mem_strdup(superuser)) == NULL || (p->visitor_name = mem_strdup(conf->http_user)) == NULL) {
+        rc = why_rc(why, RC_NOMEM);
         goto out;
-    o.user = conf->http_user;
-    if ((rc = rpc_client_new(w, &o, &p->visitor, why)) != RC_OK ||
+    }
+    if ((rc = rpc_protocol_init(&p->protocol, &client_namenode_protocol__descriptor, why)) != RC_OK ||
+        (rc = pages_client(p, superuser, &p->super, why)) != RC_OK ||
+        (rc = pages_client(p, conf->http_user, &p->visitor, why)) != RC_OK ||
         (rc = net_addr_parse(conf->nn_http_bind, 9870, &at, why)) != RC_OK ||
         (rc = http_start(&at, routes, ARRAY_LEN(routes), p, THREADS, &p->http, ret_at, why)) != RC_OK)
         goto out;
@@ -317,5 +328,7 @@ nn_pages_stop(struct nn_pages *p)
         http_stop(p->http);
     rpc_client_free(p->visitor);
     rpc_client_free(p->super);
+    mem_free(p->superuser);
+    mem_free(p->visitor_name);
     mem_free(p);
 }

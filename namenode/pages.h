@@ -5,7 +5,7 @@
  * need no lock and cannot hold up the core thread.  Overviews are asked for as
  * the superuser; browsing is done as hadoop.http.staticuser.user, so permissions
  * hold for whoever looks.
- *     /  overview    /nodes    /browse?path=P    /metrics    /healthz    /static/...
+ *     /  overview    /nodes    /browse?path=P    /metrics    /healthz    /fsck?path=P    /static/...
  */
 #ifndef NAMENODE_PAGES_H
 #define NAMENODE_PAGES_H

@@ -26,8 +26,14 @@ struct nn_pages {
     struct rpc_protocol protocol;
     struct rpc_client *super, *visitor;     /* for overviews; for browsing */
     struct http_server *http;
+    struct net_addr rpc;                    /* the NameNode's */
     char where[NET_ADDR_TEXT];
+    char *superuser, *visitor_name;
+    uint64_t replication_min;
 };
+
+/* A connection of its own, as that user; the caller frees it. */
+enum rc pages_client(const struct nn_pages *p, const char *user, struct rpc_client **ret, struct why *why) MUST_CHECK;
 
 /* One call to the NameNode; NULL after a failure, which is then the reply. */
 const void *pages_ask(struct rpc_client *c, size_t method, const ProtobufCMessage *request, struct arena *a,
@@ -40,5 +46,6 @@ void pages_begin(struct nn_pages *p, struct buf *b, const char *title, const cha
 const char *pages_text(struct arena *a, ProtobufCBinaryData d);
 
 void page_browse(void *arg, const struct http_request *req, struct http_reply *reply);     /* pages_browse.c */
+void page_fsck(void *arg, const struct http_request *req, struct http_reply *reply);       /* fsck_walk.c */
 
 #endif
