@@ -274,6 +274,15 @@ px_try_accept(struct net *n, int listener, int *ret_sock, struct net_addr *ret_p
     return RC_OK;
 }
 
+/* A Unix listener that was shut down is ready for ever, and yet has nobody to accept: accept says "not now". */
+static bool
+is_shut(int listener)
+{
+    struct pollfd pfd = { .fd = listener };
+
+    return poll(&pfd, 1, 0) > 0 && (pfd.revents & POLLHUP) != 0;
+}
+
 static enum rc
 px_accept(struct net *n, int listener, uint64_t deadline_ms, int *ret_sock, struct net_addr *ret_peer, struct why *why)
 {
@@ -282,6 +291,8 @@ px_accept(struct net *n, int listener, uint64_t deadline_ms, int *ret_sock, stru
     for (;;) {
         if ((rc = px_try_accept(n, listener, ret_sock, ret_peer, why)) != RC_OK || *ret_sock >= 0)
             return rc;
+        if (is_shut(listener))
+            return why_set(why, RC_CLOSED, "listener shut down");
         if ((rc = wait_for(listener, POLLIN, deadline_ms, why)) != RC_OK)
             return rc;
     }
