@@ -26,8 +26,12 @@ static const char *const sql_text[SQL_COUNT] = {
 enum rc
 nn_db_open(struct nn_db *db, struct sqlvfs *vfs, const char *path, bool writer, const struct conf *conf, struct why *why)
 {
+    enum rc rc;
+
     *db = (struct nn_db){ .conf = conf };
-    return db_open(vfs, path, writer, &db->sql, why);
+    if ((rc = db_open(vfs, path, writer, &db->sql, why)) != RC_OK)
+        return rc;
+    return db_exec(db->sql, writer ? "PRAGMA cache_size = -65536" : "PRAGMA cache_size = -16384", why);   /* KB at most */
 }
 
 void

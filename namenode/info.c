@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "namenode/dispatch.h"
+#include "namenode/groups.h"
 #include "namenode/reader.h"
 #include "namenode/resolve.h"
 
@@ -122,6 +123,6 @@ nn_do_get_groups_for_user(struct nn_reader *r, struct rpc_call *call, const GetG
 
     if (user == NULL || (ret->groups = arena_calloc(&call->arena, l.cap, sizeof *ret->groups)) == NULL)
         return why_rc(why, RC_NOMEM);
-    r->nn->groups->each(r->nn->groups, user, add_group, &l);
+    nn_groups_each(r->nn, user, add_group, &l);
     return RC_OK;
 }

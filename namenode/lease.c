@@ -148,11 +148,16 @@ count_files(struct nn_core *core, struct span holder, uint64_t *ret, struct why 
 enum rc
 nn_lease_renew_known(struct nn_core *core, struct span holder, struct why *why)
 {
-    uint64_t n;
+    sqlite3_stmt *st = nn_sql(&core->db, SQL_LEASE_ANY, why);
+    bool row;
     enum rc rc;
 
-    if ((rc = count_files(core, holder, &n, why)) != RC_OK || n == 0)
+    if (st == NULL)
+        return why->rc;
+    nn_bind_span(st, 1, holder);
+    if ((rc = nn_step(&core->db, st, &row, why)) != RC_OK || !row)
         return rc;
+    nn_done(st);
     return nn_lease_renew(core, holder, why);
 }
 
@@ -194,6 +199,18 @@ find_file(struct nn_core *core, struct rpc_call *call, struct span src, uint64_t
     return RC_OK;
 }
 
+/* RC_NOT_FOUND or RC_LEASE_EXPIRED: "before: path (inode N) [Lease. ...", the end naming the caller's own lease. */
+static enum rc
+refuse(struct nn_core *core, struct rpc_call *call, enum rc rc, const char *before, struct span path, uint64_t file_id,
+       struct span holder, struct why *why)
+{
+    const char *end = "";
+
+    if (tail(core, &call->arena, holder, &end, why) != RC_OK)
+        return why->rc;
+    return why_set(why, rc, "%s: %.*s (inode %" PRIu64 ") %s", before, (int)path.n, (const char *)path.p, file_id, end);
+}
+
 enum rc
 nn_lease_check(struct nn_core *core, struct rpc_call *call, struct span src, uint64_t file_id, struct span holder,
                struct nn_inode *ret_file, struct span *ret_path, struct why *why)
@@ -201,28 +218,26 @@ nn_lease_check(struct nn_core *core, struct rpc_call *call, struct span src, uin
     struct nn_inode file;
     struct nn_lease lease;
     struct span path = src;
-    const char *end = "";
+    const char *text;
     bool found, leased = false;
     enum rc rc;
 
-    if ((rc = find_file(core, call, src, file_id, &file, &path, &found, why)) != RC_OK ||
-        (rc = tail(core, &call->arena, holder, &end, why)) != RC_OK)
+    if ((rc = find_file(core, call, src, file_id, &file, &path, &found, why)) != RC_OK)
         return rc;
-#define PATH_ARGS (int)path.n, (const char *)path.p, file_id, end
-    if (!found) {
-        path = src;
-        return why_set(why, RC_NOT_FOUND, "File does not exist: %.*s (inode %" PRIu64 ") %s", PATH_ARGS);
-    }
+    if (!found)
+        return refuse(core, call, RC_NOT_FOUND, "File does not exist", src, file_id, holder, why);
     if (file.type != NN_FILE)
-        return why_set(why, RC_LEASE_EXPIRED, "INode is not a regular file: %.*s (inode %" PRIu64 ") %s", PATH_ARGS);
+        return refuse(core, call, RC_LEASE_EXPIRED, "INode is not a regular file", path, file_id, holder, why);
     if (file.open && (rc = nn_lease_find(&core->db, &call->arena, file.id, &lease, &leased, why)) != RC_OK)
         return rc;
     if (!file.open || !leased)
-        return why_set(why, RC_LEASE_EXPIRED, "File is not open for writing: %.*s (inode %" PRIu64 ") %s", PATH_ARGS);
-    if (lease.holder.n != holder.n || memcmp(lease.holder.p, holder.p, holder.n) != 0)
-        return why_set(why, RC_LEASE_EXPIRED, "Client (=%.*s) is not the lease owner (=%.*s: %.*s (inode %" PRIu64 ") %s",
-                       (int)holder.n, (const char *)holder.p, (int)lease.holder.n, (const char *)lease.holder.p, PATH_ARGS);
-#undef PATH_ARGS
+        return refuse(core, call, RC_LEASE_EXPIRED, "File is not open for writing", path, file_id, holder, why);
+    if (lease.holder.n != holder.n || memcmp(lease.holder.p, holder.p, holder.n) != 0) {
+        text = arena_printf(&call->arena, "Client (=%.*s) is not the lease owner (=%.*s", (int)holder.n,
+                            (const char *)holder.p, (int)lease.holder.n, (const char *)lease.holder.p);
+        return text == NULL ? why_rc(why, RC_NOMEM)
+                            : refuse(core, call, RC_LEASE_EXPIRED, text, path, file_id, holder, why);
+    }
     *ret_file = file;
     *ret_path = path;
     return RC_OK;

@@ -16,6 +16,7 @@
 #include "namenode/disk.h"
 #include "namenode/dispatch.h"
 #include "namenode/edit.h"
+#include "namenode/groups.h"
 #include "namenode/inode.h"
 #include "namenode/reader.h"
 #include "namenode/schema.h"
@@ -159,7 +160,8 @@ nn_open(const struct world *w, const struct nn_options *o, struct nn **ret, stru
         (void)why_rc(why, RC_NOMEM);
         goto out;
     }
-    if ((rc = nn_protocols_new(&nn->protocols, why)) != RC_OK || (rc = open_dir(nn, why)) != RC_OK ||
+    if ((rc = nn_group_cache_new(nn, &nn->group_cache, why)) != RC_OK ||
+        (rc = nn_protocols_new(&nn->protocols, why)) != RC_OK || (rc = open_dir(nn, why)) != RC_OK ||
         (rc = open_database(nn, why)) != RC_OK)
         goto out;
     *ret = nn;
@@ -185,6 +187,7 @@ nn_free(struct nn *nn)
     if (nn->lock != NULL)
         mutex_free(nn->world->threads, nn->lock);
     nn_protocols_fini(&nn->protocols);
+    nn_group_cache_free(nn->group_cache);
     mem_free(nn->superuser);
     mem_free(nn->dir);
     mem_free(nn->db_path);
@@ -268,7 +271,7 @@ may_proxy(void *arg, const char *real, const char *user, const struct net_addr *
     if (!who && groups.value != NULL) {
         groups.found = strcmp(groups.value, "*") == 0;
         if (!groups.found)
-            nn->groups->each(nn->groups, user, on_group, &groups);
+            nn_groups_each(nn, user, on_group, &groups);
         who = groups.found;
     }
     snprintf(key, sizeof key, "hadoop.proxyuser.%s.hosts", real);

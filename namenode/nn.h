@@ -28,6 +28,7 @@ struct sqlvfs;
 struct nn_core;
 struct nn_reader;
 struct nn_snapshot;
+struct nn_group_cache;
 
 /* Who this namespace is; made at first start. */
 struct nn_identity {
@@ -37,7 +38,7 @@ struct nn_identity {
     uint64_t created_ms;
 };
 
-/* Where users' groups come from: getgrouplist, or a test's table.  Called on the core and on readers. */
+/* Where users' groups come from: getgrouplist, or a test's table.  Called on the core and on readers, through groups.h. */
 struct nn_groups {
     /* Call on_group for each group of user, the primary one first. */
     void (*each)(const struct nn_groups *g, const char *user, void (*on_group)(void *arg, const char *group), void *arg);
@@ -62,6 +63,7 @@ struct nn {
     const struct world *world;
     struct conf conf;
     const struct nn_groups *groups;
+    struct nn_group_cache *group_cache; /* groups.h; has a lock of its own */
     const struct nn_answer *answer;
     struct nn_protocols protocols;
     char *superuser;

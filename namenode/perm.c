@@ -1,41 +1,11 @@
 #include "namenode/perm.h"
 
-#include <grp.h>
-#include <pwd.h>
 #include <string.h>
 
 #include "core/base/attr.h"
+#include "namenode/groups.h"
 
 /* ---- groups ---- */
-
-#define GROUPS_MAX 1024
-
-static void
-each_system_group(const struct nn_groups *g, const char *user, void (*on_group)(void *arg, const char *group), void *arg)
-{
-    char text[4096];
-    struct passwd pw, *found;
-    struct group gr, *group;
-    gid_t ids[GROUPS_MAX];
-    int n = GROUPS_MAX;
-
-    (void)g;
-    if (getpwnam_r(user, &pw, text, sizeof text, &found) != 0 || found == NULL)
-        return;
-    if (getgrouplist(user, pw.pw_gid, ids, &n) < 0)
-        n = GROUPS_MAX;         /* more than fit: the first ones count */
-    for (int i = 0; i < n; i++)
-        if (getgrgid_r(ids[i], &gr, text, sizeof text, &group) == 0 && group != NULL)
-            on_group(arg, group->gr_name);
-}
-
-const struct nn_groups *
-nn_groups_system(void)
-{
-    static const struct nn_groups system = { each_system_group };
-
-    return &system;
-}
 
 struct search {
     const char *group;
@@ -57,7 +27,7 @@ nn_is_superuser(const struct nn *nn, const char *user)
 
     if (strcmp(user, nn->superuser) == 0)
         return true;
-    nn->groups->each(nn->groups, user, compare_group, &s);
+    nn_groups_each(nn, user, compare_group, &s);
     return s.found;
 }
 
@@ -101,7 +71,7 @@ nn_caller_in_group(struct nn_caller *c, const char *group, bool *ret, struct why
     struct gather g = { .caller = c };
 
     if (!c->groups_known) {
-        c->nn->groups->each(c->nn->groups, c->call->user, add_group, &g);
+        nn_groups_each(c->nn, c->call->user, add_group, &g);
         if (g.failed)
             return why_rc(why, RC_NOMEM);
         c->groups_known = true;

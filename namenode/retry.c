@@ -2,10 +2,14 @@
 
 #include <string.h>
 
+#include "core/base/attr.h"
 #include "core/base/mem.h"
 #include "core/base/table.h"
 #include "namenode/db.h"
 #include "namenode/txlog.h"
+
+#define REPLIES_MAX 500000                  /* the oldest is forgotten first */
+#define LOAD_BYTES ((uint64_t)(64 * MB))    /* of the log, at start */
 
 struct key {
     uint8_t client_id[16];
@@ -103,6 +107,8 @@ nn_retry_add(struct nn_retry *r, const uint8_t client_id[16], int32_t call_id, u
     DL_APPEND(r->list, e);
     if (r->first_open == NULL)
         r->first_open = e;
+    while (HASH_COUNT(r->table) > REPLIES_MAX && r->list != r->first_open)
+        drop(r, r->list);
     return RC_OK;
 }
 
@@ -144,16 +150,39 @@ load_call(void *arg, const struct nn_txcall *c, struct why *why)
     return nn_retry_add(arg, c->client_id, c->call_id, c->at_ms, c->reply, why);
 }
 
-enum rc
-nn_retry_load(struct nn_retry *r, struct nn_db *db, uint64_t now_ms, struct why *why)
+/* The first row worth reading: not older than since_ms, and not so far back that reading on would take long. */
+static enum rc
+find_start(struct nn_db *db, uint64_t since_ms, uint64_t *ret_txid, struct why *why)
 {
-    sqlite3_stmt *st = nn_sql(db, SQL_LOG_SINCE, why);
+    sqlite3_stmt *st = nn_sql(db, SQL_LOG_BACK, why);
+    uint64_t bytes = 0;
     bool row;
     enum rc rc;
 
     if (st == NULL)
         return why->rc;
-    nn_bind_u64(st, 1, now_ms > r->keep_ms ? now_ms - r->keep_ms : 0);
+    *ret_txid = UINT64_MAX >> 1;
+    while ((rc = nn_step(db, st, &row, why)) == RC_OK && row && nn_column_u64(st, 1) >= since_ms && bytes < LOAD_BYTES) {
+        *ret_txid = nn_column_u64(st, 0);
+        bytes += nn_column_u64(st, 2);
+    }
+    nn_done(st);
+    return rc;
+}
+
+enum rc
+nn_retry_load(struct nn_retry *r, struct nn_db *db, uint64_t now_ms, struct why *why)
+{
+    sqlite3_stmt *st;
+    uint64_t from;
+    bool row;
+    enum rc rc;
+
+    if ((rc = find_start(db, now_ms > r->keep_ms ? now_ms - r->keep_ms : 0, &from, why)) != RC_OK)
+        return rc;
+    if ((st = nn_sql(db, SQL_LOG_FROM, why)) == NULL)
+        return why->rc;
+    nn_bind_u64(st, 1, from);
     while ((rc = nn_step(db, st, &row, why)) == RC_OK && row)
         if ((rc = nn_txlog_read(nn_column_span(st, 1), load_call, r, why)) != RC_OK)
             break;

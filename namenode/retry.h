@@ -3,7 +3,7 @@
  *
  * A client that lost the reply to an at-most-once call repeats it with the same
  * client id and call id; it then gets the reply of the first.  Only successes
- * are kept, for conf's retry_cache_ms.  Core thread only.  In memory; what the
+ * are kept, for conf's retry_cache_ms and within a bound on their number.  Core thread only.  In memory; what the
  * log holds of the last minutes is read back at start.
  */
 #ifndef NAMENODE_RETRY_H
@@ -21,7 +21,7 @@ struct nn_retry;
 enum rc nn_retry_new(uint64_t keep_ms, struct nn_retry **ret, struct why *why) MUST_CHECK;
 void nn_retry_free(struct nn_retry *r);
 
-/* Read the log back: replies of calls that are not older than keep_ms at now_ms (wall). */
+/* Read the log back: replies of calls that are not older than keep_ms at now_ms (wall), the last 64 MB of rows at most. */
 enum rc nn_retry_load(struct nn_retry *r, struct nn_db *db, uint64_t now_ms, struct why *why) MUST_CHECK;
 
 /* The reply of the first, or false.  Good until the next call on r. */

@@ -11,7 +11,6 @@ const char *const nn_schema_tables[] = {
 static const char schema_text[] =
     "CREATE TABLE meta (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE log (txid INTEGER PRIMARY KEY, at INTEGER NOT NULL, edits BLOB NOT NULL);"
-    "CREATE INDEX log_at ON log (at);"
     "CREATE TABLE names (id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE);"
     "CREATE TABLE inodes ("
     " id INTEGER PRIMARY KEY,"

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "namenode/core.h"
+#include "namenode/groups.h"
 #include "namenode/inode.h"
 #include "namenode/lease.h"
 #include "namenode/path.h"
@@ -64,6 +65,42 @@ START_TEST(member_of_the_supergroup_may_do_everything)
 {
     ck_assert_int_eq(fixture_mkdirs(&f, "root", "/priv", 0700, NULL), RC_OK);
     ck_assert_int_eq(fixture_mkdirs(&f, "carol", "/priv/x", 0755, NULL), RC_OK);
+}
+END_TEST
+
+struct counted_groups {
+    struct nn_groups groups;
+    int asked;
+};
+
+static void
+count_asked(const struct nn_groups *g, const char *user, void (*on_group)(void *arg, const char *group), void *arg)
+{
+    ((struct counted_groups *)(uintptr_t)g)->asked++;
+    on_group(arg, user);
+}
+
+static void
+expect_group(void *arg, const char *group)
+{
+    ck_assert_str_eq(group, "dave");
+    ++*(int *)arg;
+}
+
+START_TEST(groups_are_asked_for_once_in_five_minutes)
+{
+    struct counted_groups g = { { count_asked }, 0 };
+    int told = 0;
+
+    f.nn->groups = &g.groups;
+    nn_groups_each(f.nn, "dave", expect_group, &told);
+    f.clock.now_ms += 299999;
+    nn_groups_each(f.nn, "dave", expect_group, &told);
+    ck_assert_int_eq(g.asked, 1);
+    f.clock.now_ms += 1;
+    nn_groups_each(f.nn, "dave", expect_group, &told);
+    ck_assert_int_eq(g.asked, 2);
+    ck_assert_int_eq(told, 3);
 }
 END_TEST
 
@@ -281,6 +318,7 @@ suite_nn_names(void)
     tcase_add_test(c, stranger_without_execute_on_the_way_is_denied);
     tcase_add_test(c, member_of_the_supergroup_may_do_everything);
     tcase_add_test(c, permissions_switched_off_let_everybody_in);
+    tcase_add_test(c, groups_are_asked_for_once_in_five_minutes);
     tcase_add_test(c, sticky_directory_keeps_files_of_others);
     tcase_add_test(c, tree_with_a_directory_that_is_closed_to_the_caller_is_not_deleted);
     tcase_add_test(c, deleted_tree_is_gone_at_once_and_its_rows_soon);
