@@ -78,10 +78,8 @@ enum rc nn_replica_is_corrupt(struct nn_core *core, struct nn_storage *s, struct
     r.state = NN_CORRUPT;
     log_warn("replica_corrupt", "block=%" PRIu64 " stamp=%" PRIu64 " node=%s said_by=%s now=copy_a_good_one", block.v, stamp,
              s->node->address, said_by);
-    if ((rc = nn_replica_set(core, block, &r, why)) != RC_OK)
-        return rc;
-    nn_periodic_hurry(core, NN_PERIODIC_REPLICATION);
-    return RC_OK;
+    /* No hurry: who finds one bad replica often finds the next at once, and none should go on account of the other. */
+    return nn_replica_set(core, block, &r, why);
 }
 
 enum rc nn_change_apply(struct nn_core *core, struct nn_storage *s, const DnChange *change, struct why *why)

@@ -66,10 +66,12 @@ static enum rc order_copy(struct nn_core *core, const struct nn_block *b, struct
     return nn_copy_add(core->blocks->work, b->id, from, to, nn_core_mono_ms(core) + core->nn->conf.repl_pending_ms, why);
 }
 
-static enum rc order_drop(struct nn_core *core, struct block_id block, uint64_t stamp, struct nn_storage *s, const char *reason,
-                          struct why *why)
+/* keep_ms: the bytes stay out of the way for that long; 0: they go at once. */
+static enum rc order_drop(struct nn_core *core, struct block_id block, uint64_t stamp, struct nn_storage *s, uint64_t keep_ms,
+                          const char *reason, struct why *why)
 {
-    struct nn_order o = { .kind = NN_DELETE, .block = block, .stamp = { stamp }, .storage = s };
+    struct nn_order o = { .kind = keep_ms > 0 ? NN_SET_ASIDE : NN_DELETE, .block = block, .stamp = { stamp }, .storage = s,
+                          .keep_ms = keep_ms };
     enum rc rc;
 
     if ((rc = nn_order_add(s->node, &o, why)) != RC_OK)
@@ -80,13 +82,16 @@ static enum rc order_drop(struct nn_core *core, struct block_id block, uint64_t 
 
 static enum rc carry_out(struct nn_core *core, const struct nn_block *b, const struct nn_repl_plan *plan, struct why *why)
 {
+    const struct nn_repl_block what = { .stamp = b->stamp, .bytes = b->bytes };
     enum rc rc;
 
     for (size_t i = 0; i < plan->drop_count; i++) {
         const struct nn_repl_copy *c = plan->drop[i];
+        bool is_bad = c->r->state != NN_WRITING && c->r->stamp == b->stamp && !nn_replica_is_good(&what, c->r);
 
+        /* A corrupt replica may be needed after all, if the good ones turn out to be bad too. */
         if ((rc = order_drop(core, b->id, c->r->stamp, nn_storage_at(&core->blocks->nodes, c->r->storage),
-                             "surplus", why)) != RC_OK)
+                             is_bad ? core->nn->conf.orphan_keep_ms : 0, is_bad ? "corrupt" : "surplus", why)) != RC_OK)
             return rc;
     }
     return RC_OK;
@@ -208,7 +213,7 @@ static enum rc free_one(struct nn_core *core, struct block_id block, bool *ret_d
         if (!nn_node_is_live(s->node) || nn_drop_is_ordered(m->work, block, s->no))
             continue;
         /* The block is gone for ever, so whatever stamp the replica has got since. */
-        if ((rc = order_drop(core, block, core->next.stamp - 1, s, "file_deleted", why)) != RC_OK)
+        if ((rc = order_drop(core, block, core->next.stamp - 1, s, 0, "file_deleted", why)) != RC_OK)
             return rc;
     }
     return RC_OK;

@@ -516,7 +516,7 @@ START_TEST(deleted_files_replicas_are_ordered_away)
 }
 END_TEST
 
-START_TEST(corrupt_replica_is_replaced_and_then_dropped)
+START_TEST(corrupt_replica_is_replaced_and_set_aside)
 {
     int nodes[NODES], at[NODES];
     DnBlock b = write_file("/f", nodes), what;
@@ -535,7 +535,7 @@ START_TEST(corrupt_replica_is_replaced_and_then_dropped)
         }
     ck_assert_uint_eq(copies, 1);
     ck_assert_uint_eq(dn_orders(nodes[0], &o, &what, NULL), 1);         /* two are good: the bad one may go */
-    ck_assert_int_eq((int)o.kind, DN_ORDER__KIND__DELETE);
+    ck_assert_int_eq((int)o.kind, DN_ORDER__KIND__SET_ASIDE);
 }
 END_TEST
 
@@ -743,7 +743,7 @@ Suite *suite_nn_blocks(void)
     tcase_add_test(tc, third_block_needs_a_replica_of_the_first);
     tcase_add_test(tc, lost_node_is_made_up_for_and_its_return_trimmed);
     tcase_add_test(tc, deleted_files_replicas_are_ordered_away);
-    tcase_add_test(tc, corrupt_replica_is_replaced_and_then_dropped);
+    tcase_add_test(tc, corrupt_replica_is_replaced_and_set_aside);
     tcase_add_test(tc, restart_is_read_only_until_reports_are_in_and_reads_go_on);
     tcase_add_test(tc, namenode_that_is_behind_stays_read_only_and_deletes_nothing);
     tcase_add_test(tc, recovered_pipeline_makes_older_stamps_outdated);
