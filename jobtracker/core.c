@@ -673,6 +673,9 @@ start_attempt(struct jt_core *c, struct jt_tracker *t, const struct jt_choice *c
         return false;
     jt_task_set_state(task, TASK_RUNNING, now);
     jt_store_attempt_put(c->store, a);
+    metric_add(&c->metrics.attempts, 1);
+    if (task->is_map)
+        metric_add(choice->locality == LOCALITY_NODE ? &c->metrics.maps_local : &c->metrics.maps_remote, 1);
     jt_order_add(t, ORDER_RUN, task->job->number, task->is_map, task->index, a->number);
     log_debug("attempt_assigned", "attempt=%s tracker=%s locality=%s", jt_attempt_text(a, text), t->uuid,
               jt_locality_name(a->locality));

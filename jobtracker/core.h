@@ -15,6 +15,7 @@
 
 #include "core/base/rc.h"
 #include "core/base/rng.h"
+#include "core/conf/metrics.h"
 #include "jobtracker/job.h"
 #include "jobtracker/store.h"
 
@@ -45,6 +46,7 @@ struct jt_core {
     uint64_t next_epoch;
     bool slots_changed;             /* jt_core_assign has something to do */
     uint64_t wake_ms;               /* mono: when a map that waits for a better place may go */
+    struct jt_metrics metrics;      /* read by any thread */
 };
 
 /* Takes store.  Loads what the database holds: trackers have until dead_tracker_ms from now to register. */

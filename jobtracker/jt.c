@@ -381,6 +381,12 @@ jt_stop(struct jt *jt)
     mem_free(jt);
 }
 
+const struct jt_metrics *
+jt_metrics(const struct jt *jt)
+{
+    return &jt->core.metrics;
+}
+
 bool
 jt_has_failed(struct jt *jt)
 {

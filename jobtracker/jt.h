@@ -14,6 +14,7 @@
 #include "core/base/rc.h"
 #include "core/base/world.h"
 #include "core/conf/conf.h"
+#include "core/conf/metrics.h"
 #include "core/net/net.h"
 
 struct jt;
@@ -27,6 +28,7 @@ struct jt_options {
 enum rc jt_start(const struct world *w, const struct jt_options *o, struct jt **ret, struct net_addr *ret_at,
                  struct why *why) MUST_CHECK;
 void jt_stop(struct jt *jt);        /* and free */
+const struct jt_metrics *jt_metrics(const struct jt *jt);   /* what it counts; as long as jt; any thread */
 bool jt_has_failed(struct jt *jt);  /* a commit failed: the process is to end; any thread */
 
 #endif

@@ -27,7 +27,7 @@ start(const struct world *w, const struct conf *c, void *prepared, void **ret_se
         return why_rc(why, RC_NOMEM);
     if ((rc = jt_start(w, &o, &self->jt, &at, why)) != RC_OK)
         goto out;
-    if ((rc = jt_pages_start(w, c, &at, o.superuser, &self->pages, &http, why)) != RC_OK) {
+    if ((rc = jt_pages_start(w, c, &at, o.superuser, jt_metrics(self->jt), &self->pages, &http, why)) != RC_OK) {
         jt_stop(self->jt);
         goto out;
     }

@@ -32,6 +32,7 @@ struct jt_pages {
     struct rpc_client *client;
     struct http_server *http;
     char where[NET_ADDR_TEXT];
+    const struct jt_metrics *metrics;       /* the JobTracker's */
 };
 
 static const struct page_link links[] = {
@@ -379,8 +380,6 @@ sum_jobs(const JtListReply *list, struct jt_metrics *m)
         else
             metric_add(&m->jobs_killed, 1);
         metric_add(&m->attempts_failed, j->maps->failed_attempts + j->reduces->failed_attempts);
-        metric_add(&m->attempts, j->maps->done + j->maps->running + j->maps->failed_attempts + j->maps->killed_attempts +
-                   j->reduces->done + j->reduces->running + j->reduces->failed_attempts + j->reduces->killed_attempts);
     }
 }
 
@@ -402,6 +401,9 @@ page_metrics(void *arg, const struct http_request *req, struct http_reply *reply
         (t = ask(p, ASK_job_trackers, &trackers.base, &a, reply)) == NULL)
         goto out;
     sum_jobs(list, &m);
+    metric_set(&m.attempts, metric_get(&p->metrics->attempts));
+    metric_set(&m.maps_local, metric_get(&p->metrics->maps_local));
+    metric_set(&m.maps_remote, metric_get(&p->metrics->maps_remote));
     for (size_t i = 0; i < t->n_trackers; i++) {
         const JtTrackerStatus *s = t->trackers[i];
 
@@ -449,7 +451,7 @@ static const struct http_route routes[] = {
 
 enum rc
 jt_pages_start(const struct world *w, const struct conf *conf, const struct net_addr *rpc, const char *user,
-               struct jt_pages **ret, struct net_addr *ret_at, struct why *why)
+               const struct jt_metrics *metrics, struct jt_pages **ret, struct net_addr *ret_at, struct why *why)
 {
     static const struct rpc_method rows[ASK_COUNT] = {
 #define RPC(method, wire, request, reply, bits) { .name = (wire), .flags = (bits) },
@@ -464,6 +466,7 @@ jt_pages_start(const struct world *w, const struct conf *conf, const struct net_
     if (p == NULL)
         return why_rc(why, RC_NOMEM);
     p->w = w;
+    p->metrics = metrics;
     memcpy(p->methods, rows, sizeof rows);
     p->protocol = (struct rpc_protocol){ "millrace.JobClientProtocol", 1, p->methods, ASK_COUNT };
     o.protocol = &p->protocol;

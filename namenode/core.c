@@ -353,6 +353,9 @@ answer(struct nn_core *core, struct rpc_call *call)
     const struct outcome *o = call->app;
     struct why why;
 
+    metric_add(&core->nn->metrics.calls, 1);
+    if (o == NULL || o->kind == ANSWER_FAIL)
+        metric_add(&core->nn->metrics.calls_failed, 1);
     if (o == NULL) {
         (void)why_rc(&why, RC_NOMEM);
         a->fail(call, &why);
@@ -383,10 +386,13 @@ answer_all(struct nn_core *core, const struct why *why)
     while (call != NULL) {
         struct rpc_call *next = call->next;
 
-        if (why != NULL)
+        if (why != NULL) {
+            metric_add(&core->nn->metrics.calls, 1);
+            metric_add(&core->nn->metrics.calls_failed, 1);
             core->nn->answer->fail(call, why);
-        else
+        } else {
             answer(core, call);
+        }
         call = next;
     }
 }
@@ -445,7 +451,9 @@ lose_group(struct nn_core *core)
 static void
 commit_group(struct nn_core *core)
 {
+    struct nn_metrics *m = &core->nn->metrics;
     struct nn_group *g = core->group;
+    uint64_t began_us = clock_mono_us(core->nn->world->clock);
     struct why why;
 
     if (nn_exec(&core->db, SQL_COMMIT, &why) != RC_OK) {
@@ -456,6 +464,9 @@ commit_group(struct nn_core *core)
         nn_set_failed(core->nn);
         return;
     }
+    metric_add(&m->groups, 1);
+    metric_add(&m->changes, g->row_count);
+    metric_add(&m->commit_us, clock_mono_us(core->nn->world->clock) - began_us);
     if (g->row_count > 0)
         core->txid++;
     g->next = core->next;

@@ -29,7 +29,7 @@ start(const struct world *w, const struct conf *c, void *prepared, void **ret_se
         goto out;
     if ((rc = nn_serve(self->nn, &at, why)) != RC_OK)
         goto out_free;
-    if ((rc = nn_pages_start(w, c, &at, o.superuser, &self->pages, &http, why)) != RC_OK)
+    if ((rc = nn_pages_start(w, c, &at, o.superuser, &self->nn->metrics, &self->pages, &http, why)) != RC_OK)
         goto out_stop;
     (void)net_addr_text(&at, ret_address->rpc);
     (void)net_addr_text(&http, ret_address->http);

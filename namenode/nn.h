@@ -17,6 +17,7 @@
 #include "core/base/rc.h"
 #include "core/base/world.h"
 #include "core/conf/conf.h"
+#include "core/conf/metrics.h"
 #include "core/net/net.h"
 #include "core/rpc/server.h"
 #include "namenode/protocols.h"
@@ -80,6 +81,7 @@ struct nn {
     struct nn_reader *readers;
     size_t reader_count;
     struct rpc_server *server;
+    struct nn_metrics metrics;          /* what the threads count; any thread */
 };
 
 /* Open the state directory and the database, creating both at first start; no threads yet. */

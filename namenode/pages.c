@@ -224,13 +224,21 @@ out:
 static void
 page_metrics(void *arg, const struct http_request *req, struct http_reply *reply)
 {
+    struct nn_pages *p = arg;
     struct nn_metrics m = { 0 };
     struct overview o;
     struct arena a;
 
     (void)req;
     arena_init(&a, PAGES_ANSWER_MAX);
-    if (fetch(arg, &a, reply, &o)) {
+    if (fetch(p, &a, reply, &o)) {
+        metric_set(&m.calls, metric_get(&p->metrics->calls));
+        metric_set(&m.calls_failed, metric_get(&p->metrics->calls_failed));
+        metric_set(&m.groups, metric_get(&p->metrics->groups));
+        metric_set(&m.changes, metric_get(&p->metrics->changes));
+        metric_set(&m.commit_us, metric_get(&p->metrics->commit_us));
+        metric_set(&m.copies_ordered, metric_get(&p->metrics->copies_ordered));
+        metric_set(&m.deletes_ordered, metric_get(&p->metrics->deletes_ordered));
         metric_set(&m.blocks_missing, o.stats->missing_blocks);
         metric_set(&m.blocks_under, o.stats->under_replicated);
         metric_set(&m.blocks_corrupt, o.stats->corrupt_blocks);
@@ -283,7 +291,7 @@ static const struct http_route routes[] = {
 
 enum rc
 nn_pages_start(const struct world *w, const struct conf *conf, const struct net_addr *rpc, const char *superuser,
-               struct nn_pages **ret, struct net_addr *ret_at, struct why *why)
+               const struct nn_metrics *metrics, struct nn_pages **ret, struct net_addr *ret_at, struct why *why)
 {
     static const struct rpc_method rows[ASK_COUNT] = {
 #define RPC(method, wire, request, reply, bits) { .name = (wire), .flags = (bits) },
@@ -300,6 +308,7 @@ nn_pages_start(const struct world *w, const struct conf *conf, const struct net_
     memcpy(p->methods, rows, sizeof rows);
     p->protocol = (struct rpc_protocol){ "org.apache.hadoop.hdfs.protocol.ClientProtocol", 1, p->methods, ASK_COUNT };
     p->rpc = *rpc;
+    p->metrics = metrics;
     p->replication_min = conf->replication_min;
     (void)net_addr_text(rpc, p->where);
     if ((p->superuser = mem_strdup(superuser)) == NULL || (p->visitor_name = mem_strdup(conf->http_user)) == NULL) {

@@ -30,6 +30,7 @@ struct nn_pages {
     char where[NET_ADDR_TEXT];
     char *superuser, *visitor_name;
     uint64_t replication_min;
+    const struct nn_metrics *metrics;       /* the NameNode's */
 };
 
 /* A connection of its own, as that user; the caller frees it. */

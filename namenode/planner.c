@@ -62,6 +62,7 @@ static enum rc order_copy(struct nn_core *core, const struct nn_block *b, struct
     if ((rc = nn_order_add(from, &o, why)) != RC_OK)
         return rc;
     to->node->planned++;
+    metric_add(&core->nn->metrics.copies_ordered, 1);
     log_debug("copy_ordered", "block=%" PRIu64 " from=%s to=%s", b->id.v, from->address, to->node->address);
     return nn_copy_add(core->blocks->work, b->id, from, to, nn_core_mono_ms(core) + core->nn->conf.repl_pending_ms, why);
 }
@@ -76,6 +77,7 @@ static enum rc order_drop(struct nn_core *core, struct block_id block, uint64_t 
 
     if ((rc = nn_order_add(s->node, &o, why)) != RC_OK)
         return rc;
+    metric_add(&core->nn->metrics.deletes_ordered, 1);
     log_debug("deletion_ordered", "block=%" PRIu64 " node=%s reason=%s", block.v, s->node->address, reason);
     return nn_drop_add(core->blocks->work, block, s->no, nn_core_mono_ms(core) + core->nn->conf.repl_pending_ms, why);
 }

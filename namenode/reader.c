@@ -52,6 +52,9 @@ nn_reader_batch(struct nn_reader *r, struct rpc_call **calls, size_t n)
             rc = nn_exec(&r->db, SQL_BEGIN, &why);
         if (rc == RC_OK && (rc = nn_admit_reader(r, call, &why)) == RC_OK)
             rc = nn_dispatch(r, call, &why);
+        metric_add(&r->nn->metrics.calls, 1);
+        if (rc != RC_OK)
+            metric_add(&r->nn->metrics.calls_failed, 1);
         if (rc != RC_OK)
             answer->fail(call, &why);
         else if ((call->method->flags & RPC_WAIT) == 0)

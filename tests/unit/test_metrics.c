@@ -31,16 +31,16 @@ START_TEST(numbers_appear_with_help_and_type)
     struct buf b;
 
     buf_init(&b, 64 * KB);
-    metric_add(&m.edits, 5);
-    metric_add(&m.edits, 2);
-    metric_set(&m.leases, 9);
-    metric_sub(&m.leases, 1);
+    metric_add(&m.groups, 5);
+    metric_add(&m.groups, 2);
+    metric_set(&m.nodes_live, 9);
+    metric_sub(&m.nodes_live, 1);
     metrics_put(&b, nn_metric_rows, &m);
     buf_u8(&b, 0);
-    ck_assert_ptr_nonnull(strstr((char *)b.p, "# HELP millrace_nn_edits_total Edits committed.\n"
-                                              "# TYPE millrace_nn_edits_total counter\n"
-                                              "millrace_nn_edits_total 7\n"));
-    ck_assert_ptr_nonnull(strstr((char *)b.p, "# TYPE millrace_nn_leases gauge\nmillrace_nn_leases 8\n"));
+    ck_assert_ptr_nonnull(strstr((char *)b.p, "# HELP millrace_nn_groups_total Group commits.\n"
+                                              "# TYPE millrace_nn_groups_total counter\n"
+                                              "millrace_nn_groups_total 7\n"));
+    ck_assert_ptr_nonnull(strstr((char *)b.p, "# TYPE millrace_nn_nodes_live gauge\nmillrace_nn_nodes_live 8\n"));
     buf_fini(&b);
 }
 END_TEST
