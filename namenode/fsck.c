@@ -16,7 +16,7 @@ const char *fsck_float(float v, char out[32])
     if (strchr(out, 'e') != NULL)
         snprintf(out, 32, "%.1f", (double)v);
     if (strchr(out, '.') == NULL)
-        strcat(out, ".0");
+        snprintf(out + strlen(out), 32 - strlen(out), ".0");
     return out;
 }
 
