@@ -14,6 +14,7 @@
 #define WORK_MAX 100000
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_MAX_MS 10000
+#define QUIET_TRIES 5               /* a NameNode that starts beside us is not there at once */
 #define NN_PORT 8020
 #define VERSION "millrace-0.1"
 
@@ -217,6 +218,7 @@ keep_registering(struct dn_link *l)
 {
     uint64_t wait_ms = BACKOFF_FIRST_MS;
     struct log_rate rate = { 0 };
+    unsigned tries = 0;
     struct why why;
     enum rc rc;
 
@@ -224,10 +226,11 @@ keep_registering(struct dn_link *l)
         if (rc == RC_WRONG_CLUSTER)
             log_error("wrong_cluster", "reason=\"%s\" next_try_ms=%u", why.text, BACKOFF_MAX_MS);
         else if (log_rate_ok(&rate, clock_mono_ms(l->dn->w.clock)))
-            log_warn("registration_failed", "rc=%s reason=\"%s\" next_try_ms=%" PRIu64, rc_name(rc), why.text, wait_ms);
+            log_event(tries < QUIET_TRIES ? LOG_INFO : LOG_WARN, "registration_failed", "rc=%s reason=\"%s\" next_try_ms=%" PRIu64, rc_name(rc), why.text, wait_ms);
         if (rc == RC_WRONG_CLUSTER)
             wait_ms = BACKOFF_MAX_MS;   /* a person has to look; nothing here is touched */
         dn_link_pause(l, wait_ms / 2 + rng_below(l->dn->w.rng, wait_ms / 2 + 1));
+        tries++;
         wait_ms = wait_ms * 2 < BACKOFF_MAX_MS ? wait_ms * 2 : BACKOFF_MAX_MS;
     }
 }

@@ -101,7 +101,8 @@ dn_store_sent(struct dn_store *s, unsigned volume, uint64_t seq)
     while (n < v->unsent_n && v->unsent[n].seq <= seq)
         n++;
     v->unsent_n -= n;
-    memmove(v->unsent, v->unsent + n, v->unsent_n * sizeof *v->unsent);
+    if (n > 0)
+        memmove(v->unsent, v->unsent + n, v->unsent_n * sizeof *v->unsent);
     if (seq > v->sent)
         v->sent = seq;
     cond_broadcast(s->w.threads, s->sent);
