@@ -33,6 +33,14 @@ chan_free(ProtobufCMessage *m)
         protobuf_c_message_free_unpacked(m, &heap);
 }
 
+ProtobufCMessage *
+chan_unpack(const ProtobufCMessageDescriptor *d, const void *p, size_t n)
+{
+    ProtobufCAllocator heap = { heap_alloc, heap_free, NULL };
+
+    return protobuf_c_message_unpack(d, &heap, n, p);
+}
+
 enum rc
 chan_pair(int ret_socks[2], struct why *why)
 {
@@ -191,7 +199,6 @@ enum rc
 chan_receive(int sock, const ProtobufCMessageDescriptor *d, ProtobufCMessage **ret, int ret_fds[CHAN_FDS],
              size_t *ret_fd_count, struct why *why)
 {
-    ProtobufCAllocator heap = { heap_alloc, heap_free, NULL };
     uint8_t *packet = mem_alloc(INLINE_MAX + 1), *whole = NULL;
     int fds[CHAN_FDS + 1];
     size_t n = 0, fd_count = 0, first = 0;
@@ -211,9 +218,9 @@ chan_receive(int sock, const ProtobufCMessageDescriptor *d, ProtobufCMessage **r
         first = 1;
         if (rc != RC_OK)
             goto out;
-        *ret = protobuf_c_message_unpack(d, &heap, n, whole);
+        *ret = chan_unpack(d, whole, n);
     } else {
-        *ret = protobuf_c_message_unpack(d, &heap, n - 1, packet + 1);
+        *ret = chan_unpack(d, packet + 1, n - 1);
     }
     if (*ret == NULL || fd_count - first > CHAN_FDS) {
         chan_free(*ret);

@@ -25,6 +25,8 @@ enum rc chan_send(int sock, const ProtobufCMessage *m, const int *fds, size_t fd
 enum rc chan_receive(int sock, const ProtobufCMessageDescriptor *d, ProtobufCMessage **ret, int ret_fds[CHAN_FDS],
                      size_t *ret_fd_count, struct why *why) MUST_CHECK;
 void chan_free(ProtobufCMessage *m);
+/* Decode p[0..n) on the heap, for chan_free; NULL when it cannot be. */
+ProtobufCMessage *chan_unpack(const ProtobufCMessageDescriptor *d, const void *p, size_t n) MUST_CHECK;
 
 /* A memory file that holds p[0..n), open for reading; the caller closes it. */
 enum rc chan_memory_file(const char *name, const void *p, size_t n, int *ret_fd, struct why *why) MUST_CHECK;

@@ -1,0 +1,76 @@
+/*
+ * cmd -- the commands of `mr`.
+ *
+ * A command is a row of the table in mr_main.c: its name, its line of help, its
+ * function, which gets the words after its name and returns the exit status (0 done,
+ * 1 failed, 2 used wrongly).  Results go to stdout, everything else to stderr.
+ */
+#ifndef LIBMR_CMD_H
+#define LIBMR_CMD_H
+
+#include <stdbool.h>
+
+#include "core/base/arena.h"
+#include "core/base/world.h"
+#include "core/conf/conf.h"
+#include "core/proto/jobtracker.pb-c.h"
+#include "core/rpc/client.h"
+
+enum { MR_DONE = 0, MR_FAILED = 1, MR_USAGE = 2 };
+
+struct mr_cmd {
+    struct world w;
+    struct conf conf;
+    struct rpc_client *jt;          /* opened by the first call */
+    struct rpc_protocol protocol;
+    struct rpc_method *methods;
+    char *user;
+};
+
+enum mr_call {
+#define RPC(method, wire, Request, Reply, flags) MR_CALL_##method,
+#include "core/proto/jobclient.def"
+#undef RPC
+};
+
+int mr_cmd_run(struct mr_cmd *c, int argc, char **argv);
+int mr_cmd_new(struct mr_cmd *c, int argc, char **argv);
+int mr_cmd_ps(struct mr_cmd *c, int argc, char **argv);
+int mr_cmd_status(struct mr_cmd *c, int argc, char **argv);
+int mr_cmd_kill(struct mr_cmd *c, int argc, char **argv);
+int mr_cmd_logs(struct mr_cmd *c, int argc, char **argv);
+int mr_cmd_counters(struct mr_cmd *c, int argc, char **argv);
+int mr_cmd_nodes(struct mr_cmd *c, int argc, char **argv);
+
+/* Call the JobTracker; the reply is in the arena. */
+enum rc mr_ask(struct mr_cmd *c, enum mr_call call, const ProtobufCMessage *req, struct arena *a,
+               const ProtobufCMessage **ret, struct why *why) MUST_CHECK;
+void mr_cmd_fini(struct mr_cmd *c);
+
+/* Print why and return the status for it. */
+int mr_complain(const struct why *why);
+int mr_misused(const char *fmt, const char *word);
+
+/* A job's end, for people: its time and counters, or its first failure. */
+void mr_print_end(const JtJobStatus *s);
+void mr_print_counters(const JtJobStatus *s);
+
+/* Set key=value from "-D", "key=value" or "-Dkey=value" at argv[*i], moving *i; false if it is no -D. */
+bool mr_take_option(struct mr_cmd *c, int argc, char **argv, int *i, int *ret_status);
+
+/* ---- what a job is made of (submit.c) ---- */
+
+struct mr_order {
+    const char *job_path;
+    const char **inputs;
+    size_t input_count;
+    const char *output;
+    bool overwrite;
+    int32_t priority;
+};
+
+/* Splits, options, code: submit.  *ret_id is in the arena. */
+enum rc mr_submit(struct mr_cmd *c, const struct mr_order *o, struct arena *a, char **ret_id, size_t *ret_maps,
+                  uint32_t *ret_reduces, struct why *why) MUST_CHECK;
+
+#endif

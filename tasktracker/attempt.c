@@ -1,0 +1,497 @@
+#include "tasktracker/attempt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "tasktracker/chan.h"
+
+#define EXIT_WAIT_MS 2000
+#define LIBRARIES_BYTES (512 * MB)      /* address space that every worker has anyway */
+#define TASK_STATUS_MAX 200
+
+/* How an attempt ended. */
+struct ending {
+    TtEndedRequest__How how;
+    char text[WHY_TEXT_MAX];
+};
+
+void
+tt_wake(const struct tt_attempt *a)
+{
+    uint64_t one = 1;
+
+    while (write(a->wake, &one, sizeof one) < 0 && errno == EINTR)
+        continue;                       /* full: it is awake */
+}
+
+void
+tt_attempt_kill(struct tt_attempt *a)
+{
+    a->killed = true;
+    if (a->has_worker)
+        launched_kill(&a->worker);
+    tt_wake(a);
+}
+
+struct tt_attempt *
+tt_attempt_find(struct tt *tt, const JtAttemptId *id)
+{
+    struct tt_attempt *a;
+
+    DL_FOREACH(tt->attempts, a)
+        if (a->job->number == id->job && a->is_map == id->is_map && a->index == id->index && a->number == id->attempt)
+            return a;
+    return NULL;
+}
+
+/* ---- the conversation ---- */
+
+static enum rc
+send_start(struct talk *k, int log_fd, struct why *why)
+{
+    struct tt_attempt *a = k->a;
+    const JtJobSpec *job = a->job->reply->spec;
+    TkSpec spec = TK_SPEC__INIT;
+    JtAttemptId id = JT_ATTEMPT_ID__INIT;
+    TkOrder o = TK_ORDER__INIT;
+    int fds[3] = { a->job->code_fd, -1, log_fd };
+    uint8_t *packed;
+    size_t n;
+    enum rc rc;
+
+    id.job = a->job->number;
+    id.is_map = a->is_map;
+    id.index = a->index;
+    id.attempt = a->number;
+    spec.id = &id;
+    spec.map_count = a->job->reply->map_count;
+    spec.reduce_count = job->reduces;
+    spec.splits = a->map ? a->map->splits : NULL;
+    spec.n_splits = a->map ? a->map->n_splits : 0;
+    spec.options = job->options;
+    spec.n_options = job->n_options;
+    spec.sort_bytes = job->sort_bytes;
+    spec.sort_factor = job->sort_factor;
+    spec.compress = job->compress;
+    spec.memory_bytes = LIBRARIES_BYTES + job->memory_bytes + 4 * job->sort_bytes;
+    spec.final_output = !a->is_map || job->reduces == 0;
+    n = tk_spec__get_packed_size(&spec);
+    if ((packed = mem_alloc(n + 1)) == NULL)
+        return why_rc(why, RC_NOMEM);
+    (void)tk_spec__pack(&spec, packed);
+    rc = chan_memory_file("attempt", packed, n, &fds[1], why);
+    mem_free(packed);
+    if (rc != RC_OK)
+        return rc;
+    o.kind = TK_ORDER__KIND__START;
+    rc = chan_send(k->worker.sock, &o.base, fds, 3, why);
+    (void)close(fds[1]);                /* the worker has it */
+    return rc;
+}
+
+/* What the attempt prints, as far as it is there. */
+static void
+drain_log(struct talk *k)
+{
+    uint8_t chunk[8192];
+    ssize_t n;
+
+    for (int i = 0; i < 1000; i++) {    /* an attempt that prints without end is not to hold us */
+        if ((n = read(k->log_pipe, chunk, sizeof chunk)) < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return;
+        attempt_log_add(&k->log, chunk, (size_t)n);
+    }
+}
+
+static enum rc
+begin(struct talk *k, struct why *why)
+{
+    struct tt_attempt *a = k->a;
+    const JtJobSpec *spec = a->job->reply->spec;
+    int pipes[2];
+    enum rc rc;
+
+    k->input_count = a->map ? a->map->n_splits : 0;
+    if ((k->inputs = mem_calloc(k->input_count + 1, sizeof *k->inputs)) == NULL)
+        return why_rc(why, RC_NOMEM);
+    if (!a->is_map && (rc = fetch_start(a, a->job->reply->map_count, spec->parallel_copies, &k->fetch, why)) != RC_OK)
+        return rc;
+    if (pipe2(pipes, O_CLOEXEC) != 0)
+        return why_errno(why, errno, "pipe");
+    k->log_pipe = pipes[0];
+    (void)fcntl(k->log_pipe, F_SETFL, O_NONBLOCK);      /* a pipe of ours always can */
+    rc = send_start(k, pipes[1], why);
+    (void)close(pipes[1]);              /* the worker has it */
+    return rc;
+}
+
+static void
+describe_signal(struct ending *e, int sig)
+{
+    const char *name = sigabbrev_np(sig), *text = sigdescr_np(sig);
+
+    (void)snprintf(e->text, sizeof e->text, "killed by SIG%s (signal %d: %s)", name ? name : "?", sig, text ? text : "");
+}
+
+/* The worker is gone without a word. */
+static void
+describe_death(struct talk *k, struct ending *e)
+{
+    int status = 0;
+
+    e->how = TT_ENDED_REQUEST__HOW__FAILED;
+    if (!launched_wait(&k->worker, EXIT_WAIT_MS, &status))
+        (void)snprintf(e->text, sizeof e->text, "the worker is gone");
+    else if (WIFSIGNALED(status))
+        describe_signal(e, WTERMSIG(status));
+    else
+        (void)snprintf(e->text, sizeof e->text, "exited with status %d before it was done", WEXITSTATUS(status));
+}
+
+static bool
+is_killed(struct tt_attempt *a)
+{
+    bool killed;
+
+    tt_lock(a->tt);
+    killed = a->killed;
+    tt_unlock(a->tt);
+    return killed;
+}
+
+static uint64_t
+silence_limit(const struct talk *k)
+{
+    uint64_t timeout_ms = k->a->job->reply->spec->timeout_ms;
+
+    /* While it waits for us it cannot say anything. */
+    return timeout_ms == 0 || k->waits_for_segment ? FOREVER : k->heard_ms + timeout_ms;
+}
+
+/* One report; false ends the conversation. */
+static bool
+hear(struct talk *k, struct ending *e)
+{
+    ProtobufCMessage *m;
+    int fds[CHAN_FDS];
+    size_t n = 0;
+    struct why why;
+    enum rc rc = chan_receive(k->worker.sock, &tk_report__descriptor, &m, fds, &n, &why);
+    bool go_on;
+
+    if (rc == RC_CLOSED) {
+        describe_death(k, e);
+        return false;
+    }
+    for (size_t i = 0; i < n && rc == RC_OK; i++)
+        (void)close(fds[i]);            /* a worker has none to give */
+    if (rc == RC_OK) {
+        go_on = talk_answer(k, (TkReport *)(void *)m, &rc, &why);
+        k->heard_ms = tt_now(k->tt);
+        if (go_on || rc == RC_OK)
+            return go_on;
+    }
+    e->how = TT_ENDED_REQUEST__HOW__FAILED;
+    (void)snprintf(e->text, sizeof e->text, "%s", why.text);
+    return false;
+}
+
+/* Talk until the attempt ends.  e is filled unless k->end says how. */
+static void
+converse(struct talk *k, struct ending *e)
+{
+    struct pollfd fds[3] = {
+        { .fd = k->worker.sock, .events = POLLIN }, { .fd = k->log_pipe, .events = POLLIN },
+        { .fd = k->a->wake, .events = POLLIN },
+    };
+    struct why why;
+    uint64_t count;
+    enum rc rc = RC_OK;
+
+    k->heard_ms = tt_now(k->tt);
+    for (;;) {
+        uint64_t limit = silence_limit(k), now = tt_now(k->tt);
+
+        if (now >= limit) {
+            launched_kill(&k->worker);
+            e->how = TT_ENDED_REQUEST__HOW__FAILED;
+            (void)snprintf(e->text, sizeof e->text, "said nothing for %llu ms (mapreduce.task.timeout) and was killed",
+                           (unsigned long long)k->a->job->reply->spec->timeout_ms);
+            return;
+        }
+        if (poll(fds, 3, limit == FOREVER ? -1 : limit - now > 1000000 ? 1000000 : (int)(limit - now)) < 0 && errno != EINTR) {
+            e->how = TT_ENDED_REQUEST__HOW__KILLED;
+            (void)snprintf(e->text, sizeof e->text, "poll: %s", strerror(errno));
+            return;
+        }
+        if (fds[1].revents & (POLLIN | POLLHUP))
+            drain_log(k);
+        if (fds[1].revents & POLLHUP)
+            fds[1].fd = -1;
+        if (fds[2].revents & POLLIN)
+            (void)!read(k->a->wake, &count, sizeof count);      /* it only rings */
+        if (is_killed(k->a)) {
+            launched_kill(&k->worker);
+            e->how = TT_ENDED_REQUEST__HOW__KILLED;
+            (void)snprintf(e->text, sizeof e->text, "killed by order");
+            return;
+        }
+        if ((fds[0].revents & (POLLIN | POLLHUP | POLLERR)) && !hear(k, e))
+            return;
+        if (!talk_segment(k, &rc, &why) && rc != RC_OK) {
+            e->how = TT_ENDED_REQUEST__HOW__FAILED;
+            (void)snprintf(e->text, sizeof e->text, "%s", why.text);
+            return;
+        }
+    }
+}
+
+/* ---- the end ---- */
+
+static enum rc
+keep_output(struct talk *k, struct why *why)
+{
+    struct tt_attempt *a = k->a;
+    const TkReport *end = k->end;
+    char *path = k->output_path;
+
+    if (a->job->reply->spec->reduces == 0 || !a->is_map)
+        return RC_OK;
+    if (path == NULL || end->n_index != (size_t)a->job->reply->spec->reduces + 1)
+        return why_set(why, RC_BAD_MESSAGE, "the map's index has %zu entries", end->n_index);
+    k->output_path = NULL;
+    return tt_output_add(k->tt, a->job, a->index, a->number, path, end->index, a->job->reply->spec->reduces, why);
+}
+
+/* The worker said DONE or FAILED: is it so? */
+static void
+settle(struct talk *k, struct ending *e)
+{
+    struct why why, sink_why;
+    enum rc rc = RC_OK;
+
+    if (k->end->kind == TK_REPORT__KIND__FAILED) {
+        e->how = TT_ENDED_REQUEST__HOW__FAILED;
+        (void)snprintf(e->text, sizeof e->text, "%s", k->end->text ? k->end->text : "");
+        if (k->sink != NULL && sink_abandon(k->sink, &sink_why) != RC_OK)
+            (void)snprintf(e->text, sizeof e->text, "%s", sink_why.text);       /* the root of it */
+        k->sink = NULL;
+        return;
+    }
+    if ((rc = keep_output(k, &why)) == RC_OK && k->sink != NULL) {
+        rc = sink_finish(k->sink, k->end->written, &why);
+        k->sink = NULL;
+    }
+    e->how = rc == RC_OK ? TT_ENDED_REQUEST__HOW__SUCCEEDED : TT_ENDED_REQUEST__HOW__FAILED;
+    (void)snprintf(e->text, sizeof e->text, "%s", rc == RC_OK ? "" : why.text);
+}
+
+/* Nothing of the attempt stays: its worker unless it may serve again, its streams, its files. */
+static void
+tidy(struct talk *k, const struct ending *e)
+{
+    struct tt_attempt *a = k->a;
+    struct why why;
+
+    tt_lock(k->tt);
+    a->has_worker = false;              /* from here on an order does not kill it */
+    tt_unlock(k->tt);
+    if (e->how != TT_ENDED_REQUEST__HOW__SUCCEEDED)
+        launched_kill(&k->worker);
+    talk_fini(k);
+    if (k->sink != NULL && sink_abandon(k->sink, &why) != RC_OK)
+        log_debug("sink_ended", "why=%s", why.text);
+    k->sink = NULL;
+    drain_log(k);
+    if (k->log_pipe >= 0)
+        (void)close(k->log_pipe);       /* read */
+    if (e->how == TT_ENDED_REQUEST__HOW__SUCCEEDED && !is_killed(a))
+        tt_worker_keep(k->tt, a->job, &k->worker);
+    else {
+        launched_kill(&k->worker);
+        launched_close(&k->worker);
+    }
+    if (k->output_path != NULL && io_unlink(k->tt->w->io, k->output_path, &why) != RC_OK)
+        log_warn("map_output_left", "why=%s", why.text);
+    mem_free(k->output_path);
+    attempt_log_fini(&k->log);
+}
+
+static void
+report(struct talk *k, const struct ending *e)
+{
+    struct tt_attempt *a = k->a;
+    TtEndedRequest req = TT_ENDED_REQUEST__INIT;
+    JtAttemptId id = JT_ATTEMPT_ID__INIT;
+    const ProtobufCMessage *reply;
+    const TkReport *counts = k->end && k->end->kind == TK_REPORT__KIND__DONE ? k->end : a->progress.last;
+    struct arena arena;
+    struct buf log;
+    struct why why;
+    enum rc rc;
+
+    id.job = a->job->number;
+    id.is_map = a->is_map;
+    id.index = a->index;
+    id.attempt = a->number;
+    buf_init(&log, 64 * KB);
+    attempt_log_put(&k->log, &log);
+    req.uuid = k->tt->uuid;
+    req.id = &id;
+    req.how = e->how;
+    req.reason = (char *)e->text;
+    req.log.data = log.p;
+    req.log.len = buf_ok(&log) ? log.n : 0;
+    req.log_path = k->log_path && k->log.bytes > 0 ? k->log_path : (char *)"";
+    if (counts != NULL) {
+        req.counters = counts->counters;
+        req.n_counters = counts->n_counters;
+    }
+    arena_init(&arena, 64 * KB);
+    rc = tt_call(k->tt, CALL_tt_ended, &req.base, &req.epoch, &arena, &reply, &why);
+    if (rc != RC_OK && rc != RC_STOPPED)
+        log_warn("end_not_reported", "attempt=%s why=%s", a->id, why.text);
+    if (rc == RC_OK && !((const TtEndedReply *)(const void *)reply)->accepted) {
+        tt_lock(k->tt);
+        tt_output_drop(k->tt, a->job, a->index, a->number);
+        tt_unlock(k->tt);
+    }
+    arena_fini(&arena);
+    buf_fini(&log);
+}
+
+static void
+run(struct talk *k, struct ending *e)
+{
+    struct tt_attempt *a = k->a;
+    struct why why;
+    enum rc rc;
+
+    e->how = TT_ENDED_REQUEST__HOW__FAILED;
+    if ((rc = tt_job_load(k->tt, a->job, &why)) != RC_OK) {
+        e->how = TT_ENDED_REQUEST__HOW__KILLED;         /* not the task's fault */
+        (void)snprintf(e->text, sizeof e->text, "%s", why.text);
+        return;
+    }
+    if ((rc = tt_worker_take(k->tt, a->job, &k->worker, &why)) != RC_OK) {
+        e->how = TT_ENDED_REQUEST__HOW__KILLED;
+        (void)snprintf(e->text, sizeof e->text, "%s", why.text);
+        return;
+    }
+    tt_lock(k->tt);
+    a->worker = k->worker;
+    a->has_worker = true;
+    tt_unlock(k->tt);
+    if ((rc = begin(k, &why)) == RC_OK)
+        converse(k, e);
+    else if (rc == RC_CLOSED)
+        describe_death(k, e);
+    else
+        (void)snprintf(e->text, sizeof e->text, "%s", why.text);
+    if (k->end != NULL)
+        settle(k, e);
+    tidy(k, e);
+}
+
+static void
+attempt_free(struct tt_attempt *a)
+{
+    if (a->wake >= 0)
+        (void)close(a->wake);           /* nobody rings any more */
+    chan_free(a->map ? &a->map->base : NULL);
+    chan_free(a->progress.last ? &a->progress.last->base : NULL);
+    mem_free(a);
+}
+
+static void
+attempt_loop(void *arg)
+{
+    struct tt_attempt *a = arg;
+    struct tt *tt = a->tt;
+    struct talk *k = mem_zalloc(sizeof *k);
+    struct ending e = { .how = TT_ENDED_REQUEST__HOW__KILLED };
+
+    if (k != NULL) {
+        uint64_t began = tt_now(tt);
+
+        k->a = a;
+        k->tt = tt;
+        k->log_pipe = -1;
+        k->log_path = mem_printf("%s/logs/%s.log", tt->dir, a->id);
+        attempt_log_init(&k->log, tt->w->io, k->log_path ? k->log_path : "/dev/null");
+        log_info("attempt_started", "attempt=%s", a->id);
+        run(k, &e);
+        log_info("attempt_ended", "attempt=%s how=%s ms=%llu why=%s", a->id,
+                 e.how == TT_ENDED_REQUEST__HOW__SUCCEEDED ? "SUCCEEDED" : e.how == TT_ENDED_REQUEST__HOW__FAILED ? "FAILED" : "KILLED",
+                 (unsigned long long)(tt_now(tt) - began), e.text);
+        report(k, &e);
+        chan_free(k->end ? &k->end->base : NULL);
+        mem_free(k->log_path);
+        mem_free(k);
+    }
+    tt_lock(tt);
+    DL_DELETE(tt->attempts, a);
+    tt_job_unref(tt, a->job);
+    tt_unlock(tt);
+    attempt_free(a);
+    tt_thread_ended(tt);
+}
+
+static JtMap *
+copy_map(const JtMap *m)
+{
+    size_t n = jt_map__get_packed_size(m);
+    uint8_t *packed = mem_alloc(n + 1);
+    JtMap *copy = NULL;
+
+    if (packed != NULL) {
+        (void)jt_map__pack(m, packed);
+        copy = (JtMap *)(void *)chan_unpack(&jt_map__descriptor, packed, n);
+    }
+    mem_free(packed);
+    return copy;
+}
+
+void
+tt_attempt_start(struct tt *tt, const TtOrder *order)
+{
+    struct tt_job *j = tt_job_get(tt, order->id->job);
+    struct tt_attempt *a = j ? mem_zalloc(sizeof *a) : NULL;
+    struct thread *thread;
+    struct why why;
+
+    if (a == NULL) {
+        log_error("attempt_not_started", "reason=memory");      /* the JobTracker finds out when we register again */
+        return;
+    }
+    a->tt = tt;
+    a->job = j;
+    a->is_map = order->id->is_map;
+    a->index = order->id->index;
+    a->number = order->id->attempt;
+    (void)attempt_id_text(j->id, a->is_map, a->index, a->number, a->id);
+    a->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    for (size_t i = 0; i < order->n_outputs; i++)
+        tt_location_set(j, order->outputs[i]);
+    if (a->wake < 0 || (a->is_map && (order->map == NULL || (a->map = copy_map(order->map)) == NULL)) ||
+        thread_spawn(tt->w->threads, "tt-attempt", attempt_loop, a, &thread, &why) != RC_OK) {
+        log_error("attempt_not_started", "attempt=%s", a->id);
+        attempt_free(a);
+        return;
+    }
+    j->refs++;
+    tt->thread_count++;
+    DL_APPEND(tt->attempts, a);         /* its thread looks at the list only under the lock */
+    thread_detach(tt->w->threads, thread);
+}

@@ -1,0 +1,47 @@
+/*
+ * attempt -- the tracker's side of one attempt: a thread that talks with its worker.
+ *
+ * Answers the worker's questions (input, files, segments, output), listens to
+ * its progress and to what it prints, ends it when it is told to or when it
+ * says nothing for too long, and reports how it ended.
+ */
+#ifndef TASKTRACKER_ATTEMPT_H
+#define TASKTRACKER_ATTEMPT_H
+
+#include "tasktracker/attempt_log.h"
+#include "tasktracker/feed.h"
+#include "tasktracker/fetch.h"
+#include "tasktracker/tt_priv.h"
+
+/* An input file of the attempt. */
+struct talk_input {
+    struct fs_reader *reader;       /* to find local blocks; NULL until asked for */
+    struct feed *feed;              /* NULL none */
+};
+
+/* One conversation.  Only its thread touches it. */
+struct talk {
+    struct tt_attempt *a;
+    struct tt *tt;
+    struct launched worker;
+    int log_pipe;
+    struct attempt_log log;
+    struct talk_input *inputs;
+    size_t input_count;
+    struct sink *sink;
+    struct fetch *fetch;
+    bool waits_for_segment;         /* the worker asked, there was none yet */
+    char *output_path;              /* of the map's output; NULL none */
+    uint64_t heard_ms;              /* mono: the worker was busy or asked */
+    TkReport *end;                  /* DONE or FAILED */
+    char *log_path;
+};
+
+/* Answer one report; false ends the conversation, with why when it is a failure of ours. */
+bool talk_answer(struct talk *k, TkReport *r, enum rc *ret_rc, struct why *why);
+/* A segment came, or the shuffle failed. */
+bool talk_segment(struct talk *k, enum rc *ret_rc, struct why *why);
+/* Close inputs and shuffle. */
+void talk_fini(struct talk *k);
+
+#endif

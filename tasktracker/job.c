@@ -1,0 +1,353 @@
+/* Jobs of which attempts run here, and the map outputs they left. */
+#include <openssl/crypto.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/io/crc.h"
+#include "dfsclient/fs.h"
+#include "tasktracker/chan.h"
+#include "tasktracker/tt_priv.h"
+
+#define REPLY_ARENA (256 * MB)
+#define CRC_CHUNK (1 * MB)
+
+struct tt_job *
+tt_job_get(struct tt *tt, uint64_t number)
+{
+    struct tt_job *j;
+
+    HASH_FIND(hh, tt->jobs, &number, sizeof number, j);
+    if (j != NULL)
+        return j;
+    if ((j = mem_zalloc(sizeof *j)) == NULL)
+        return NULL;
+    j->number = number;
+    j->code_fd = -1;
+    (void)job_id_text(tt->created_ms, number, j->id);
+    if ((j->dir = mem_printf("%s/jobs/%s", tt->dir, j->id)) == NULL) {
+        mem_free(j);
+        return NULL;
+    }
+    HASH_ADD(hh, tt->jobs, number, sizeof j->number, j);
+    return j;
+}
+
+static void
+location_free(struct tt_job *j, struct tt_location *l)
+{
+    HASH_DEL(j->locations, l);
+    mem_free(l->host);
+    mem_free(l);
+}
+
+static void
+output_free(struct tt *tt, struct tt_job *j, struct tt_output *o)
+{
+    struct why why;
+
+    HASH_DEL(j->outputs, o);
+    if (io_unlink(tt->w->io, o->path, &why) != RC_OK)
+        log_warn("map_output_left", "why=%s", why.text);
+    mem_free(o->path);
+    mem_free(o->at);
+    mem_free(o->crc);
+    mem_free(o);
+}
+
+void
+tt_job_free(struct tt *tt, struct tt_job *j)
+{
+    struct tt_location *l, *next_l;
+    struct tt_output *o, *next_o;
+    struct why why;
+
+    HASH_DEL(tt->jobs, j);
+    HASH_ITER(hh, j->locations, l, next_l)
+        location_free(j, l);
+    HASH_ITER(hh, j->outputs, o, next_o)
+        output_free(tt, j, o);
+    while (j->idle != NULL) {
+        struct tt_idle *idle = j->idle;
+
+        j->idle = idle->next;
+        tt->idle_count--;
+        launched_kill(&idle->w);
+        launched_close(&idle->w);
+        mem_free(idle);
+    }
+    if (io_remove_tree(tt->w->io, j->dir, &why) != RC_OK)
+        log_warn("job_files_left", "why=%s", why.text);
+    if (j->code_fd >= 0)
+        io_close(tt->w->io, j->code_fd);
+    if (j->fs != NULL)
+        fs_close(j->fs);
+    if (j->reply != NULL) {
+        OPENSSL_cleanse(j->reply->token.data, j->reply->token.len);
+        chan_free(&j->reply->base);
+    }
+    mem_free(j->dir);
+    mem_free(j);
+}
+
+void
+tt_job_unref(struct tt *tt, struct tt_job *j)
+{
+    if (--j->refs == 0 && j->forgotten)
+        tt_job_free(tt, j);
+}
+
+void
+tt_job_forget(struct tt *tt, struct tt_job *j)
+{
+    struct tt_attempt *a;
+
+    j->forgotten = true;
+    DL_FOREACH(tt->attempts, a)
+        if (a->job == j)
+            tt_attempt_kill(a);
+    if (j->refs == 0)
+        tt_job_free(tt, j);
+}
+
+/* ---- loading ---- */
+
+static enum rc
+fetch(struct tt *tt, struct tt_job *j, TtGetJobReply **ret, struct why *why)
+{
+    TtGetJobRequest req = TT_GET_JOB_REQUEST__INIT;
+    const ProtobufCMessage *m;
+    struct arena arena;
+    uint8_t *packed = NULL;
+    size_t n;
+    enum rc rc;
+
+    arena_init(&arena, REPLY_ARENA);
+    req.uuid = tt->uuid;
+    req.job = j->number;
+    if ((rc = tt_call(tt, CALL_tt_get_job, &req.base, &req.epoch, &arena, &m, why)) != RC_OK)
+        goto out;
+    /* A copy that outlives the call. */
+    n = protobuf_c_message_get_packed_size(m);
+    if ((packed = mem_alloc(n + 1)) == NULL) {
+        rc = why_rc(why, RC_NOMEM);
+        goto out;
+    }
+    (void)protobuf_c_message_pack(m, packed);
+    if ((*ret = (TtGetJobReply *)(void *)chan_unpack(&tt_get_job_reply__descriptor, packed, n)) == NULL)
+        rc = why_rc(why, RC_NOMEM);
+    else if ((*ret)->token.len != TOKEN_BYTES)
+        rc = why_set(why, RC_BAD_MESSAGE, "the job's token has %zu bytes", (*ret)->token.len);
+out:
+    mem_free(packed);
+    arena_fini(&arena);
+    return rc;
+}
+
+static enum rc
+load(struct tt *tt, struct tt_job *j, struct why *why)
+{
+    enum rc rc;
+
+    if ((rc = fetch(tt, j, &j->reply, why)) != RC_OK ||
+        (rc = io_mkdirs(tt->w->io, j->dir, 0700, why)) != RC_OK ||
+        (rc = chan_memory_file("job", j->reply->code.data, j->reply->code.len, &j->code_fd, why)) != RC_OK)
+        return rc;
+    return fs_open(tt->w, &tt->conf, NULL, j->reply->user, &j->fs, why);
+}
+
+enum rc
+tt_job_load(struct tt *tt, struct tt_job *j, struct why *why)
+{
+    enum rc rc;
+
+    tt_lock(tt);
+    while (j->state == TT_JOB_LOADING)
+        (void)tt_wait(tt, FOREVER);
+    if (j->state == TT_JOB_READY) {
+        tt_unlock(tt);
+        return RC_OK;
+    }
+    if (j->state == TT_JOB_BAD) {
+        tt_unlock(tt);
+        return why_set(why, RC_JOB_NOT_FOUND, "the job could not be had from the JobTracker");
+    }
+    j->state = TT_JOB_LOADING;
+    tt_unlock(tt);
+    rc = load(tt, j, why);
+    tt_lock(tt);
+    j->state = rc == RC_OK ? TT_JOB_READY : TT_JOB_BAD;
+    tt_changed(tt);
+    tt_unlock(tt);
+    return rc;
+}
+
+/* ---- where map outputs are ---- */
+
+void
+tt_location_set(struct tt_job *j, const TtMapOutput *o)
+{
+    struct tt_location *l;
+    char *host = mem_strdup(o->host);
+
+    HASH_FIND(hh, j->locations, &o->map, sizeof l->map, l);
+    if (l == NULL && (l = mem_zalloc(sizeof *l)) != NULL) {
+        l->map = o->map;
+        HASH_ADD(hh, j->locations, map, sizeof l->map, l);
+    }
+    if (l == NULL || host == NULL) {
+        mem_free(host);
+        return;                     /* the reduce times out and runs again */
+    }
+    mem_free(l->host);
+    l->host = host;
+    l->port = (uint16_t)o->port;
+    l->attempt = o->attempt;
+}
+
+void
+tt_location_lost(struct tt_job *j, uint32_t map, uint32_t attempt)
+{
+    struct tt_location *l;
+
+    HASH_FIND(hh, j->locations, &map, sizeof map, l);
+    if (l != NULL && l->attempt == attempt)
+        location_free(j, l);
+}
+
+/* ---- map outputs here ---- */
+
+struct tt_output *
+tt_output_find(struct tt_job *j, uint32_t map, uint32_t attempt)
+{
+    uint64_t key = (uint64_t)map << 32 | attempt;
+    struct tt_output *o;
+
+    HASH_FIND(hh, j->outputs, &key, sizeof key, o);
+    return o;
+}
+
+static enum rc
+checksum(struct tt *tt, struct tt_output *o, struct why *why)
+{
+    uint8_t *chunk = mem_alloc(CRC_CHUNK);
+    int fd = -1;
+    enum rc rc = RC_NOMEM;
+
+    if (chunk == NULL)
+        return why_rc(why, rc);
+    if ((rc = io_open(tt->w->io, o->path, IO_READ, &fd, why)) != RC_OK)
+        goto out;
+    for (uint32_t i = 0; i < o->parts; i++)
+        for (uint64_t at = o->at[i]; at < o->at[i + 1];) {
+            size_t want = o->at[i + 1] - at < CRC_CHUNK ? (size_t)(o->at[i + 1] - at) : CRC_CHUNK, n = 0;
+
+            if ((rc = io_pread(tt->w->io, fd, chunk, want, at, &n, why)) != RC_OK)
+                goto out;
+            if (n != want) {
+                rc = why_set(why, RC_CORRUPT, "the map's output ends at %" PRIu64, at + n);
+                goto out;
+            }
+            o->crc[i] = crc32c(o->crc[i], chunk, n);
+            at += n;
+        }
+out:
+    if (fd >= 0)
+        io_close(tt->w->io, fd);
+    mem_free(chunk);
+    return rc;
+}
+
+enum rc
+tt_output_add(struct tt *tt, struct tt_job *j, uint32_t map, uint32_t attempt, char *path, const uint64_t *at,
+              uint32_t parts, struct why *why)
+{
+    struct tt_output *o = mem_zalloc(sizeof *o);
+    enum rc rc = RC_NOMEM;
+
+    if (o == NULL || (o->at = mem_calloc((size_t)parts + 1, sizeof *o->at)) == NULL ||
+        (o->crc = mem_calloc((size_t)parts + 1, sizeof *o->crc)) == NULL) {
+        (void)why_rc(why, rc);
+        goto out;
+    }
+    memcpy(o->at, at, ((size_t)parts + 1) * sizeof *at);
+    o->parts = parts;
+    o->path = path;
+    for (uint32_t i = 0; i < parts; i++)
+        if (at[i] > at[i + 1]) {
+            rc = why_set(why, RC_BAD_MESSAGE, "the map's index goes back");
+            goto out;
+        }
+    if ((rc = checksum(tt, o, why)) != RC_OK)
+        goto out;
+    o->key = (uint64_t)map << 32 | attempt;
+    tt_lock(tt);
+    HASH_ADD(hh, j->outputs, key, sizeof o->key, o);
+    tt_unlock(tt);
+    return RC_OK;
+out:
+    if (o != NULL) {
+        mem_free(o->at);
+        mem_free(o->crc);
+        mem_free(o);
+    }
+    mem_free(path);
+    return rc;
+}
+
+void
+tt_output_drop(struct tt *tt, struct tt_job *j, uint32_t map, uint32_t attempt)
+{
+    struct tt_output *o = tt_output_find(j, map, attempt);
+
+    if (o != NULL)
+        output_free(tt, j, o);
+}
+
+/* ---- workers ---- */
+
+enum rc
+tt_worker_take(struct tt *tt, struct tt_job *j, struct launched *ret, struct why *why)
+{
+    struct tt_idle *idle;
+    enum rc rc;
+
+    tt_lock(tt);
+    if ((idle = j->idle) != NULL) {
+        j->idle = idle->next;
+        tt->idle_count--;
+    }
+    tt_unlock(tt);
+    if (idle != NULL) {
+        *ret = idle->w;
+        mem_free(idle);
+        return RC_OK;
+    }
+    mutex_lock(tt->w->threads, tt->launch);
+    rc = launcher_take(&tt->launcher, ret, why);
+    mutex_unlock(tt->w->threads, tt->launch);
+    return rc;
+}
+
+void
+tt_worker_keep(struct tt *tt, struct tt_job *j, struct launched *w)
+{
+    struct tt_idle *idle;
+    bool kept = false;
+
+    tt_lock(tt);
+    if (!j->forgotten && !tt->stopping && tt->idle_count < tt->conf.map_slots + tt->conf.reduce_slots &&
+        (idle = mem_zalloc(sizeof *idle)) != NULL) {
+        idle->w = *w;
+        idle->next = j->idle;
+        j->idle = idle;
+        tt->idle_count++;
+        kept = true;
+    }
+    tt_unlock(tt);
+    if (!kept) {
+        launched_kill(w);
+        launched_close(w);
+    }
+}

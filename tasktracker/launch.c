@@ -1,0 +1,371 @@
+#include "tasktracker/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "core/proto/task.pb-c.h"
+#include "tasktracker/chan.h"
+#include "tasktracker/worker.h"
+
+#define WARM_MAX 64
+#define SLOTS 256                   /* uids in the root tier */
+
+struct warm {
+    struct launched w;
+    pid_t warden;
+};
+
+struct helper {
+    struct sandbox box;
+    int sock, signals;
+    struct warm warm[WARM_MAX];
+    unsigned warm_count, warm_max;
+    pid_t slots[SLOTS];             /* warden that has the slot, 0 free */
+};
+
+/* ---- in the warden and the worker ---- */
+
+static void
+reset_signals(void)
+{
+    sigset_t none;
+
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+/* Keep only these two, as 3 and 4; standard streams lead nowhere. */
+static void
+keep_fds(int a, int b)
+{
+    int null = open("/dev/null", O_RDWR), high_a = fcntl(a, F_DUPFD, 100), high_b = fcntl(b, F_DUPFD, 100);
+
+    for (int i = 0; i < 3; i++)
+        (void)dup2(null, i);
+    (void)dup2(high_a, 3);
+    (void)dup2(high_b, 4);
+    (void)syscall(SYS_close_range, 5U, ~0U, 0U);
+}
+
+static void
+run_worker(const struct sandbox *box, unsigned slot)
+{
+    struct why why;
+
+    (void)close(4);
+    if (sandbox_lock(box, slot, &why) != RC_OK)
+        worker_refuse(3, &why);
+    else
+        worker_main(3);
+    _exit(0);
+}
+
+/* The warden: pid 1 of its namespaces where there are some. */
+static void
+run_warden(const struct helper *h, unsigned slot, int sock, int status_pipe)
+{
+    const struct sandbox box = h->box;
+    struct why why;
+    int status = 0;
+    pid_t worker;
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    keep_fds(sock, status_pipe);
+    reset_signals();
+    if (sandbox_enter(&box, &why) != RC_OK) {
+        worker_refuse(3, &why);
+        _exit(1);
+    }
+    if ((worker = fork()) == 0)
+        run_worker(&box, slot);
+    (void)close(3);
+    if (worker < 0)
+        _exit(1);
+    while (waitpid(worker, &status, 0) < 0 && errno == EINTR)
+        continue;
+    while (write(4, &status, sizeof status) < 0 && errno == EINTR)
+        continue;
+    _exit(0);
+}
+
+/* ---- in the launcher ---- */
+
+static enum rc
+start_one(struct helper *h, struct warm *ret, struct why *why)
+{
+    int socks[2] = { -1, -1 }, pipes[2] = { -1, -1 };
+    unsigned slot = 0;
+    pid_t pid;
+    enum rc rc;
+
+    while (slot < SLOTS && h->slots[slot] != 0)
+        slot++;
+    if (slot == SLOTS)
+        return why_set(why, RC_BUSY, "%d workers run already", SLOTS);
+    if ((rc = chan_pair(socks, why)) != RC_OK)
+        return rc;
+    if (pipe2(pipes, O_CLOEXEC) != 0) {
+        rc = why_errno(why, errno, "pipe");
+        goto out;
+    }
+    if ((pid = sandbox_fork(&h->box)) < 0) {
+        rc = why_errno(why, errno, "cannot start a worker");
+        goto out;
+    }
+    if (pid == 0) {
+        run_warden(h, slot, socks[1], pipes[1]);
+        _exit(1);
+    }
+    h->slots[slot] = pid;
+    ret->warden = pid;
+    ret->w = (struct launched){ socks[0], (int)syscall(SYS_pidfd_open, pid, 0), pipes[0] };
+    (void)close(socks[1]);
+    (void)close(pipes[1]);
+    if (ret->w.warden < 0) {
+        rc = why_errno(why, errno, "pidfd_open");
+        (void)kill(pid, SIGKILL);       /* reaped with the others */
+        launched_close(&ret->w);
+        return rc;
+    }
+    return RC_OK;
+out:
+    for (int i = 0; i < 2; i++) {
+        if (socks[i] >= 0)
+            (void)close(socks[i]);
+        if (pipes[i] >= 0)
+            (void)close(pipes[i]);
+    }
+    return rc;
+}
+
+static void
+refill(struct helper *h)
+{
+    struct why why;
+
+    while (h->warm_count < h->warm_max && start_one(h, &h->warm[h->warm_count], &why) == RC_OK)
+        h->warm_count++;
+}
+
+static void
+reap(struct helper *h)
+{
+    struct signalfd_siginfo info;
+    pid_t pid;
+
+    while (read(h->signals, &info, sizeof info) == (ssize_t)sizeof info)
+        continue;
+    while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+        for (unsigned i = 0; i < SLOTS; i++)
+            if (h->slots[i] == pid)
+                h->slots[i] = 0;
+        for (unsigned i = 0; i < h->warm_count; i++)
+            if (h->warm[i].warden == pid) {
+                launched_close(&h->warm[i].w);
+                h->warm[i] = h->warm[--h->warm_count];
+                break;
+            }
+    }
+}
+
+static enum rc
+reply(struct helper *h, enum rc rc, const char *text, const struct launched *w, struct why *why)
+{
+    LaunchReply m = LAUNCH_REPLY__INIT;
+    int fds[3] = { -1, -1, -1 };
+
+    m.rc = (uint32_t)rc;
+    m.text = (char *)text;
+    m.has_plain = true;
+    m.plain = h->box.tier == TIER_PLAIN;
+    if (w != NULL) {
+        fds[0] = w->sock;
+        fds[1] = w->warden;
+        fds[2] = w->status;
+    }
+    return chan_send(h->sock, &m.base, fds, w != NULL ? 3 : 0, why);
+}
+
+/* The tracker asks for a worker; false when it is gone. */
+static bool
+serve(struct helper *h)
+{
+    ProtobufCMessage *m;
+    int fds[CHAN_FDS];
+    size_t n;
+    struct warm one;
+    struct why why;
+    enum rc rc = RC_OK;
+
+    if (chan_receive(h->sock, &launch_request__descriptor, &m, fds, &n, &why) != RC_OK)
+        return false;
+    chan_free(m);
+    if (h->warm_count > 0)
+        one = h->warm[--h->warm_count];
+    else
+        rc = start_one(h, &one, &why);
+    if (rc != RC_OK)
+        return reply(h, rc, why.text, NULL, &why) == RC_OK;
+    rc = reply(h, RC_OK, "", &one.w, &why);
+    launched_close(&one.w);             /* the tracker has them now */
+    return rc == RC_OK;
+}
+
+static void
+run_launcher(int sock, unsigned warm)
+{
+    struct helper *h = mem_zalloc(sizeof *h);
+    struct pollfd fds[2];
+    sigset_t children;
+    struct why why;
+
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)signal(SIGINT, SIG_IGN);      /* the tracker decides when to end */
+    (void)signal(SIGTERM, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN);
+    if (h == NULL)
+        _exit(1);
+    h->sock = sock;
+    h->warm_max = warm < WARM_MAX ? warm : WARM_MAX;
+    sandbox_probe(&h->box);
+    (void)sigemptyset(&children);
+    (void)sigaddset(&children, SIGCHLD);
+    (void)sigprocmask(SIG_BLOCK, &children, NULL);
+    if ((h->signals = signalfd(-1, &children, SFD_CLOEXEC | SFD_NONBLOCK)) < 0 ||
+        reply(h, RC_OK, h->box.text, NULL, &why) != RC_OK)
+        _exit(1);
+    refill(h);
+    fds[0] = (struct pollfd){ .fd = sock, .events = POLLIN };
+    fds[1] = (struct pollfd){ .fd = h->signals, .events = POLLIN };
+    for (;;) {
+        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+            _exit(1);
+        if ((fds[0].revents & (POLLIN | POLLHUP | POLLERR)) && !serve(h))
+            _exit(0);                   /* wardens and workers follow by their death signal */
+        if (fds[1].revents & POLLIN)
+            reap(h);
+        refill(h);
+    }
+}
+
+/* ---- in the tracker ---- */
+
+static enum rc
+take_reply(struct launcher *l, struct launched *ret, LaunchReply **ret_reply, struct why *why)
+{
+    ProtobufCMessage *m;
+    int fds[CHAN_FDS];
+    size_t n = 0;
+    enum rc rc;
+
+    if ((rc = chan_receive(l->sock, &launch_reply__descriptor, &m, fds, &n, why)) != RC_OK)
+        return why_prefix(why, "the launcher of workers is gone");
+    *ret_reply = (LaunchReply *)(void *)m;
+    if (ret == NULL)
+        return RC_OK;
+    if (n == 3) {
+        *ret = (struct launched){ fds[0], fds[1], fds[2] };
+        return RC_OK;
+    }
+    for (size_t i = 0; i < n; i++)
+        (void)close(fds[i]);            /* not what was asked for */
+    rc = (*ret_reply)->rc != RC_OK ? (enum rc)(*ret_reply)->rc : RC_BUG;
+    (void)why_set(why, rc, "no worker: %s", (*ret_reply)->text);
+    chan_free(m);
+    return rc;
+}
+
+enum rc
+launcher_start(unsigned warm, struct launcher *ret, struct why *why)
+{
+    LaunchReply *first = NULL;
+    int socks[2];
+    enum rc rc;
+
+    if ((rc = chan_pair(socks, why)) != RC_OK)
+        return rc;
+    memset(ret, 0, sizeof *ret);
+    if ((ret->pid = fork()) < 0) {
+        rc = why_errno(why, errno, "fork");
+        (void)close(socks[0]);
+        (void)close(socks[1]);
+        return rc;
+    }
+    if (ret->pid == 0) {
+        (void)close(socks[0]);
+        run_launcher(socks[1], warm);
+        _exit(0);
+    }
+    (void)close(socks[1]);
+    ret->sock = socks[0];
+    if ((rc = take_reply(ret, NULL, &first, why)) != RC_OK) {
+        (void)close(ret->sock);
+        return rc;
+    }
+    (void)snprintf(ret->text, sizeof ret->text, "%s", first->text);
+    ret->plain = first->plain;
+    chan_free(&first->base);
+    return RC_OK;
+}
+
+void
+launcher_stop(struct launcher *l)
+{
+    (void)close(l->sock);               /* its sign to end */
+    while (waitpid(l->pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+}
+
+enum rc
+launcher_take(struct launcher *l, struct launched *ret, struct why *why)
+{
+    LaunchRequest m = LAUNCH_REQUEST__INIT;
+    LaunchReply *answer = NULL;
+    enum rc rc;
+
+    if ((rc = chan_send(l->sock, &m.base, NULL, 0, why)) != RC_OK || (rc = take_reply(l, ret, &answer, why)) != RC_OK)
+        return rc;
+    chan_free(&answer->base);
+    return RC_OK;
+}
+
+void
+launched_kill(const struct launched *w)
+{
+    (void)syscall(SYS_pidfd_send_signal, w->warden, SIGKILL, NULL, 0U);     /* ESRCH: it has ended */
+}
+
+bool
+launched_wait(const struct launched *w, int timeout_ms, int *ret_status)
+{
+    struct pollfd fd = { .fd = w->status, .events = POLLIN };
+    int r;
+
+    while ((r = poll(&fd, 1, timeout_ms)) < 0 && errno == EINTR)
+        continue;
+    return r == 1 && read(w->status, ret_status, sizeof *ret_status) == (ssize_t)sizeof *ret_status;
+}
+
+void
+launched_close(struct launched *w)
+{
+    int *fds[] = { &w->sock, &w->warden, &w->status };
+
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        if (*fds[i] >= 0)
+            (void)close(*fds[i]);       /* read to its end, or not wanted */
+        *fds[i] = -1;
+    }
+}

@@ -1,0 +1,57 @@
+/* tasktracker -- the program. */
+#include "core/base/mem.h"
+#include "core/conf/daemon.h"
+#include "tasktracker/tt.h"
+
+/* Before any thread exists. */
+static enum rc
+prepare(const struct conf *c, void **ret_prepared, struct why *why)
+{
+    struct launcher *l = mem_zalloc(sizeof *l);
+    enum rc rc;
+
+    if (l == NULL)
+        return why_rc(why, RC_NOMEM);
+    if ((rc = launcher_start((unsigned)(c->map_slots + c->reduce_slots), l, why)) != RC_OK) {
+        mem_free(l);
+        return rc;
+    }
+    *ret_prepared = l;
+    return RC_OK;
+}
+
+static enum rc
+start(const struct world *w, const struct conf *c, void *prepared, void **ret_self, struct daemon_address *ret_address,
+      struct why *why)
+{
+    struct launcher *l = prepared;
+    struct net_addr at;
+    struct tt *tt;
+    enum rc rc;
+
+    if ((rc = tt_start(w, c, l, &tt, &at, why)) != RC_OK)
+        launcher_stop(l);
+    mem_free(l);
+    if (rc != RC_OK)
+        return rc;
+    (void)net_addr_text(&at, ret_address->rpc);
+    *ret_self = tt;
+    return RC_OK;
+}
+
+static void
+stop(void *self)
+{
+    tt_stop(self);
+}
+
+static const char *const bind_keys[] = { "mapreduce.tasktracker.address", "mapreduce.tasktracker.http.address", NULL };
+
+int
+main(int argc, char **argv)
+{
+    const struct daemon_spec spec = { .name = "tasktracker", .about = "runs tasks and serves map outputs", .who = TT,
+                                      .prepare = prepare, .start = start, .stop = stop, .bind_keys = bind_keys };
+
+    return daemon_main(argc, argv, &spec);
+}

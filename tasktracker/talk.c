@@ -1,0 +1,262 @@
+/* What the tracker answers to a worker. */
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/log.h"
+#include "core/base/mem.h"
+#include "libmr/task.h"
+#include "tasktracker/attempt.h"
+#include "tasktracker/chan.h"
+
+static bool
+say(struct talk *k, const TkOrder *o, const int *fds, size_t n, enum rc *ret_rc, struct why *why)
+{
+    enum rc rc = chan_send(k->worker.sock, &o->base, fds, n, why);
+
+    if (rc == RC_OK)
+        return true;
+    if (rc != RC_CLOSED)
+        *ret_rc = rc;
+    return rc == RC_CLOSED;             /* it died: the conversation finds out why */
+}
+
+static bool
+refuse(struct talk *k, const struct why *reason, enum rc *ret_rc, struct why *why)
+{
+    TkOrder o = TK_ORDER__INIT;
+
+    o.kind = TK_ORDER__KIND__REFUSED;
+    o.text = (char *)reason->text;
+    o.has_rc = true;
+    o.rc = reason->rc;
+    return say(k, &o, NULL, 0, ret_rc, why);
+}
+
+/* ---- input ---- */
+
+static enum rc
+start_feed(struct talk *k, struct talk_input *in, const JtSplit *split, uint64_t at, int *ret_fd, struct why *why)
+{
+    return feed_start(k->tt->w, k->a->job->fs, split->path, at, &in->feed, ret_fd, why);
+}
+
+static bool
+answer_input(struct talk *k, const TkReport *r, enum rc *ret_rc, struct why *why)
+{
+    const JtSplit *split = r->split < k->input_count ? k->a->map->splits[r->split] : NULL;
+    struct talk_input *in = split ? &k->inputs[r->split] : NULL;
+    struct fs_local_block block;
+    TkOrder o = TK_ORDER__INIT;
+    struct why reason;
+    int fds[2] = { -1, -1 };
+    bool said;
+    enum rc rc = RC_OK;
+
+    if (split == NULL) {
+        (void)why_set(&reason, RC_BAD_MESSAGE, "no split %u", r->split);
+        return refuse(k, &reason, ret_rc, why);
+    }
+    if (in->feed != NULL) {
+        rc = feed_stop(in->feed, &reason);
+        in->feed = NULL;
+    }
+    if (rc == RC_OK && in->reader == NULL)
+        rc = fs_open_read(k->a->job->fs, split->path, &in->reader, &reason);
+    if (rc != RC_OK)
+        return refuse(k, &reason, ret_rc, why);
+    if (!r->avoid_local && k->tt->conf.short_circuit && fs_local_block(in->reader, r->at, &block, &reason) == RC_OK) {
+        o.kind = TK_ORDER__KIND__BLOCK;
+        o.has_offset = o.has_bytes = true;
+        o.offset = block.offset;
+        o.bytes = block.bytes;
+        fds[0] = block.data_fd;
+        fds[1] = block.meta_fd;
+        said = say(k, &o, fds, 2, ret_rc, why);
+        io_close(k->tt->w->io, block.data_fd);
+        io_close(k->tt->w->io, block.meta_fd);
+        return said;
+    }
+    if ((rc = start_feed(k, in, split, r->at, &fds[0], &reason)) != RC_OK)
+        return refuse(k, &reason, ret_rc, why);
+    o.kind = TK_ORDER__KIND__STREAM;
+    said = say(k, &o, fds, 1, ret_rc, why);
+    (void)close(fds[0]);                /* the worker has it */
+    return said;
+}
+
+/* ---- files ---- */
+
+static bool
+answer_file(struct talk *k, bool is_output, enum rc *ret_rc, struct why *why)
+{
+    struct io *io = k->tt->w->io;
+    char *path = mem_printf("%s/%s.%s", k->a->job->dir, k->a->id, is_output ? "out" : "spill");
+    TkOrder o = TK_ORDER__INIT;
+    struct why reason;
+    bool said;
+    int fd = -1;
+    enum rc rc;
+
+    if (path == NULL) {
+        (void)why_rc(&reason, RC_NOMEM);
+        return refuse(k, &reason, ret_rc, why);
+    }
+    rc = io_open(io, path, IO_READ | IO_WRITE | IO_CREATE | IO_TRUNC | IO_PRIVATE, &fd, &reason);
+    if (rc == RC_OK && !is_output)
+        rc = io_unlink(io, path, &reason);      /* it goes with its last descriptor */
+    if (rc == RC_OK && is_output) {
+        mem_free(k->output_path);
+        k->output_path = path;
+        path = NULL;
+    }
+    mem_free(path);
+    if (rc != RC_OK) {
+        if (fd >= 0)
+            io_close(io, fd);
+        return refuse(k, &reason, ret_rc, why);
+    }
+    o.kind = TK_ORDER__KIND__FILE;
+    said = say(k, &o, &fd, 1, ret_rc, why);
+    io_close(io, fd);
+    return said;
+}
+
+static bool
+answer_output(struct talk *k, enum rc *ret_rc, struct why *why)
+{
+    struct tt_attempt *a = k->a;
+    char *path = mem_printf("%s/%s/part-%c-%05u", a->job->reply->work, a->id, a->is_map ? 'm' : 'r', a->index);
+    TkOrder o = TK_ORDER__INIT;
+    struct why reason;
+    int fd = -1;
+    bool said;
+    enum rc rc;
+
+    if (path == NULL)
+        rc = why_rc(&reason, RC_NOMEM);
+    else if (k->sink != NULL)
+        rc = why_set(&reason, RC_BAD_MESSAGE, "the output is open already");
+    else
+        rc = sink_start(k->tt->w, a->job->fs, path, a->job->reply->spec->replication, &k->sink, &fd, &reason);
+    mem_free(path);
+    if (rc != RC_OK)
+        return refuse(k, &reason, ret_rc, why);
+    o.kind = TK_ORDER__KIND__SINK;
+    said = say(k, &o, &fd, 1, ret_rc, why);
+    (void)close(fd);                    /* the worker has it */
+    return said;
+}
+
+/* ---- segments ---- */
+
+bool
+talk_segment(struct talk *k, enum rc *ret_rc, struct why *why)
+{
+    TkOrder o = TK_ORDER__INIT;
+    struct fetched *got = NULL;
+    struct why reason;
+    bool said;
+    enum rc rc;
+
+    if (!k->waits_for_segment || !fetch_next(k->fetch, &got, &rc, &reason))
+        return true;
+    k->waits_for_segment = false;
+    if (rc != RC_OK)
+        return refuse(k, &reason, ret_rc, why);
+    o.kind = TK_ORDER__KIND__NO_MORE;
+    if (got == NULL)
+        return say(k, &o, NULL, 0, ret_rc, why);
+    o.kind = TK_ORDER__KIND__SEGMENT;
+    o.has_map = o.has_at = o.has_bytes = true;
+    o.map = got->map;
+    o.at = got->at;
+    o.bytes = got->bytes;
+    said = say(k, &o, &got->fd, 1, ret_rc, why);
+    (void)close(got->fd);               /* the worker has it */
+    mem_free(got);
+    return said;
+}
+
+static bool
+answer_segment(struct talk *k, enum rc *ret_rc, struct why *why)
+{
+    struct why reason;
+
+    if (k->fetch == NULL) {
+        (void)why_set(&reason, RC_BAD_MESSAGE, "a map has no segments to fetch");
+        return refuse(k, &reason, ret_rc, why);
+    }
+    k->waits_for_segment = true;
+    return talk_segment(k, ret_rc, why);
+}
+
+/* ---- progress ---- */
+
+/* Takes r. */
+static void
+take_progress(struct talk *k, TkReport *r)
+{
+    struct tt_attempt *a = k->a;
+    TkReport *old;
+
+    tt_lock(k->tt);
+    old = a->progress.last;
+    a->progress.last = r;
+    a->progress.phase = r->phase;
+    a->progress.fraction = r->fraction;
+    tt_unlock(k->tt);
+    chan_free(old ? &old->base : NULL);
+}
+
+bool
+talk_answer(struct talk *k, TkReport *r, enum rc *ret_rc, struct why *why)
+{
+    bool go_on = true;
+
+    switch (r->kind) {
+    case TK_REPORT__KIND__INPUT:
+        go_on = answer_input(k, r, ret_rc, why);
+        break;
+    case TK_REPORT__KIND__SCRATCH:
+        go_on = answer_file(k, false, ret_rc, why);
+        break;
+    case TK_REPORT__KIND__MAP_OUTPUT:
+        go_on = answer_file(k, true, ret_rc, why);
+        break;
+    case TK_REPORT__KIND__NEXT_SEGMENT:
+        go_on = answer_segment(k, ret_rc, why);
+        break;
+    case TK_REPORT__KIND__OUTPUT:
+        go_on = answer_output(k, ret_rc, why);
+        break;
+    case TK_REPORT__KIND__PROGRESS:
+        take_progress(k, r);
+        return true;
+    case TK_REPORT__KIND__DONE:
+    case TK_REPORT__KIND__FAILED:
+        k->end = r;
+        return false;
+    case TK_REPORT__KIND__READY:
+    case _TK_REPORT__KIND_IS_INT_SIZE:
+        break;
+    }
+    chan_free(&r->base);
+    return go_on;
+}
+
+void
+talk_fini(struct talk *k)
+{
+    struct why why;
+
+    for (size_t i = 0; k->inputs != NULL && i < k->input_count; i++) {
+        if (k->inputs[i].feed != NULL && feed_stop(k->inputs[i].feed, &why) != RC_OK)
+            log_debug("feed_ended", "why=%s", why.text);        /* nobody reads it any more */
+        if (k->inputs[i].reader != NULL)
+            fs_close_read(k->inputs[i].reader);
+    }
+    mem_free(k->inputs);
+    k->inputs = NULL;
+    fetch_stop(k->fetch);
+    k->fetch = NULL;
+}

@@ -1,0 +1,25 @@
+/*
+ * tt -- the TaskTracker as a program.
+ *
+ * Threads: one holds waitOrders open and acts on orders, one beats, one accepts
+ * shuffle connections (a thread each serves them), and each attempt has one that
+ * talks with its worker, beside those that move its input, output and segments.
+ * User code runs in none of them.
+ */
+#ifndef TASKTRACKER_TT_H
+#define TASKTRACKER_TT_H
+
+#include "core/base/rc.h"
+#include "core/base/world.h"
+#include "core/conf/conf.h"
+#include "core/net/net.h"
+#include "tasktracker/launch.h"
+
+struct tt;
+
+/* Takes launcher on success.  *ret_at: where map outputs are served. */
+enum rc tt_start(const struct world *w, const struct conf *conf, struct launcher *launcher, struct tt **ret,
+                 struct net_addr *ret_at, struct why *why) MUST_CHECK;
+void tt_stop(struct tt *tt);        /* and free; attempts that run are killed */
+
+#endif

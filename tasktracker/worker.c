@@ -1,0 +1,502 @@
+#include "tasktracker/worker.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/base/mem.h"
+#include "core/base/world.h"
+#include "core/net/net.h"
+#include "core/proto/task.pb-c.h"
+#include "libmr/local.h"
+#include "libmr/task.h"
+#include "tasktracker/chan.h"
+
+#define SPEC_MAX (64 * MB)
+#define COUNTERS_MAX 1000
+#define ATTEMPT_ARENA (256 * MB)
+
+/* Where the bytes of one split come from just now. */
+struct source {
+    struct mr_block_file *block;
+    int data_fd, meta_fd;           /* of the block, -1 none */
+    uint64_t offset, bytes;         /* of the block in the file */
+    int stream;                     /* -1 none */
+    uint64_t at;                    /* of the stream's next byte in the file */
+};
+
+struct worker {
+    struct mr_host host;            /* first */
+    struct world w;
+    int sock;
+    const struct mr_job *job;       /* loaded once */
+    /* Of the attempt: */
+    TkSpec *spec;
+    struct source *sources;
+    struct mr_split *splits;
+    int sink;                       /* -1 none */
+    uint64_t written;
+};
+
+static struct worker *
+worker_of(struct mr_host *h)
+{
+    return CONTAINER_OF(h, struct worker, host);
+}
+
+/* ---- asking the tracker ---- */
+
+static enum rc
+tell(struct worker *k, const TkReport *r, struct why *why)
+{
+    return chan_send(k->sock, &r->base, NULL, 0, why);
+}
+
+/* Ask; the answer is of kind `want` with fd_count descriptors, or an error. */
+static enum rc
+ask(struct worker *k, const TkReport *r, TkOrder **ret, int fds[CHAN_FDS], size_t *ret_n, struct why *why)
+{
+    ProtobufCMessage *m;
+    enum rc rc;
+
+    if ((rc = tell(k, r, why)) != RC_OK ||
+        (rc = chan_receive(k->sock, &tk_order__descriptor, &m, fds, ret_n, why)) != RC_OK)
+        return rc;
+    *ret = (TkOrder *)(void *)m;
+    if ((*ret)->kind != TK_ORDER__KIND__REFUSED)
+        return RC_OK;
+    rc = (*ret)->has_rc && (*ret)->rc != 0 ? (enum rc)(*ret)->rc : RC_IO;
+    (void)why_set(why, rc, "%s", (*ret)->text ? (*ret)->text : "");
+    chan_free(m);
+    return rc;
+}
+
+static enum rc
+ask_file(struct worker *k, TkReport__Kind kind, TkOrder__Kind want, int *ret_fd, struct why *why)
+{
+    TkReport r = TK_REPORT__INIT;
+    TkOrder *o;
+    int fds[CHAN_FDS];
+    size_t n = 0;
+    enum rc rc;
+
+    r.kind = kind;
+    if ((rc = ask(k, &r, &o, fds, &n, why)) != RC_OK)
+        return rc;
+    if (o->kind != want || n != 1)
+        rc = why_set(why, RC_BUG, "the tracker answered something else");
+    else
+        *ret_fd = fds[0];
+    chan_free(&o->base);
+    return rc;
+}
+
+/* ---- input ---- */
+
+static void
+source_close(struct source *s)
+{
+    int *fds[] = { &s->data_fd, &s->meta_fd, &s->stream };
+
+    mr_block_free(s->block);
+    s->block = NULL;
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        if (*fds[i] >= 0)
+            (void)close(*fds[i]);           /* only read from */
+        *fds[i] = -1;
+    }
+}
+
+static enum rc
+source_open(struct worker *k, size_t split, uint64_t at, bool avoid_local, struct why *why)
+{
+    struct source *s = &k->sources[split];
+    TkReport r = TK_REPORT__INIT;
+    TkOrder *o;
+    int fds[CHAN_FDS];
+    size_t n = 0;
+    enum rc rc;
+
+    source_close(s);
+    r.kind = TK_REPORT__KIND__INPUT;
+    r.has_split = r.has_at = true;
+    r.split = (uint32_t)split;
+    r.at = at;
+    r.has_avoid_local = true;
+    r.avoid_local = avoid_local;
+    if ((rc = ask(k, &r, &o, fds, &n, why)) != RC_OK)
+        return rc;
+    if (o->kind == TK_ORDER__KIND__BLOCK && n == 2) {
+        s->data_fd = fds[0];
+        s->meta_fd = fds[1];
+        s->offset = o->offset;
+        s->bytes = o->bytes;
+        rc = mr_block_open(k->w.io, fds[0], fds[1], &s->block, why);
+    } else if (o->kind == TK_ORDER__KIND__STREAM && n == 1) {
+        s->stream = fds[0];
+        s->at = at;
+    } else {
+        rc = why_set(why, RC_BUG, "the tracker answered something else");
+    }
+    chan_free(&o->base);
+    return rc;
+}
+
+static enum rc
+stream_read(struct source *s, void *p, size_t cap, size_t *ret_n, struct why *why)
+{
+    ssize_t n;
+
+    while ((n = read(s->stream, p, cap)) < 0)
+        if (errno != EINTR)
+            return why_errno(why, errno, "input");
+    s->at += (uint64_t)n;
+    *ret_n = (size_t)n;
+    return RC_OK;
+}
+
+static enum rc
+host_read(struct mr_host *h, size_t split, void *p, size_t cap, uint64_t at, size_t *ret_n, struct why *why)
+{
+    struct worker *k = worker_of(h);
+    struct source *s = &k->sources[split];
+    bool avoid_local = false;
+    enum rc rc;
+
+    if (at >= k->splits[split].file_bytes) {
+        *ret_n = 0;
+        return RC_OK;
+    }
+    for (int tries = 0;; tries++) {
+        *ret_n = 0;
+        rc = RC_OK;
+        if (s->block != NULL && at >= s->offset && at - s->offset < s->bytes) {
+            size_t left = s->bytes - (at - s->offset) < cap ? (size_t)(s->bytes - (at - s->offset)) : cap;
+
+            rc = mr_block_read(s->block, p, left, at - s->offset, ret_n, why);
+        } else if (s->stream >= 0 && s->at == at) {
+            rc = stream_read(s, p, cap, ret_n, why);
+        }
+        avoid_local = rc == RC_CORRUPT && s->block != NULL;     /* there are other replicas */
+        if ((rc != RC_OK && !avoid_local) || *ret_n != 0)
+            return rc;
+        if (tries == 2)
+            return why_set(why, RC_IO, "%s ends at %" PRIu64 ", but has %" PRIu64 " bytes", k->splits[split].path, at,
+                           k->splits[split].file_bytes);
+        /* Nothing open covers `at`, or a stream broke off: the tracker then knows why. */
+        if ((rc = source_open(k, split, at, avoid_local, why)) != RC_OK)
+            return rc;
+    }
+}
+
+/* ---- files, segments, output ---- */
+
+static enum rc
+host_scratch(struct mr_host *h, int *ret_fd, struct why *why)
+{
+    return ask_file(worker_of(h), TK_REPORT__KIND__SCRATCH, TK_ORDER__KIND__FILE, ret_fd, why);
+}
+
+static enum rc
+host_map_output(struct mr_host *h, int *ret_fd, struct why *why)
+{
+    return ask_file(worker_of(h), TK_REPORT__KIND__MAP_OUTPUT, TK_ORDER__KIND__FILE, ret_fd, why);
+}
+
+static enum rc
+host_next_segment(struct mr_host *h, struct mr_segment *ret, bool *ret_more, struct why *why)
+{
+    struct worker *k = worker_of(h);
+    TkReport r = TK_REPORT__INIT;
+    TkOrder *o;
+    int fds[CHAN_FDS];
+    size_t n = 0;
+    enum rc rc;
+
+    r.kind = TK_REPORT__KIND__NEXT_SEGMENT;
+    if ((rc = ask(k, &r, &o, fds, &n, why)) != RC_OK)
+        return rc;
+    *ret_more = o->kind == TK_ORDER__KIND__SEGMENT;
+    if (*ret_more && n == 1)
+        *ret = (struct mr_segment){ o->map, fds[0], o->at, o->bytes };
+    else if (o->kind != TK_ORDER__KIND__NO_MORE)
+        rc = why_set(why, RC_BUG, "the tracker answered something else");
+    chan_free(&o->base);
+    return rc;
+}
+
+static enum rc
+open_sink(struct worker *k, struct why *why)
+{
+    return k->sink >= 0 ? RC_OK : ask_file(k, TK_REPORT__KIND__OUTPUT, TK_ORDER__KIND__SINK, &k->sink, why);
+}
+
+static enum rc
+host_write(struct mr_host *h, const void *p, size_t n, struct why *why)
+{
+    struct worker *k = worker_of(h);
+    enum rc rc;
+
+    if ((rc = open_sink(k, why)) != RC_OK)
+        return rc;
+    for (size_t done = 0; done < n;) {
+        ssize_t m = send(k->sink, (const char *)p + done, n - done, MSG_NOSIGNAL);
+
+        if (m < 0 && errno == EINTR)
+            continue;
+        if (m < 0)
+            return why_errno(why, errno, "output");     /* the tracker knows better, and says so */
+        done += (size_t)m;
+        k->written += (uint64_t)m;
+    }
+    return RC_OK;
+}
+
+/* ---- progress ---- */
+
+static size_t
+fill_counters(const struct mr_progress *p, JtCounter *rows, JtCounter **ptrs)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < MRC_COUNT + p->user_count && n < MRC_COUNT + COUNTERS_MAX; i++) {
+        bool user = i >= MRC_COUNT;
+        int64_t value = user ? p->user[i - MRC_COUNT].value : p->counters[i];
+
+        if (value == 0)
+            continue;
+        jt_counter__init(&rows[n]);
+        rows[n].name = user ? p->user[i - MRC_COUNT].name : (char *)mr_counter_name((enum mr_counter)i);
+        rows[n].value = value;
+        rows[n].has_user = true;
+        rows[n].user = user;
+        ptrs[n] = &rows[n];
+        n++;
+    }
+    return n;
+}
+
+static enum rc
+report_counters(struct worker *k, TkReport *r, const struct mr_progress *p, struct why *why)
+{
+    size_t cap = MRC_COUNT + (p->user_count < COUNTERS_MAX ? p->user_count : COUNTERS_MAX);
+    JtCounter *rows = mem_calloc(cap, sizeof *rows), **ptrs = mem_calloc(cap, sizeof *ptrs);
+    enum rc rc = RC_NOMEM;
+
+    if (rows == NULL || ptrs == NULL) {
+        (void)why_rc(why, rc);
+        goto out;
+    }
+    r->counters = ptrs;
+    r->n_counters = fill_counters(p, rows, ptrs);
+    rc = tell(k, r, why);
+out:
+    mem_free(rows);
+    mem_free(ptrs);
+    return rc;
+}
+
+static void
+host_progress(struct mr_host *h, const struct mr_progress *p)
+{
+    TkReport r = TK_REPORT__INIT;
+    struct why why;
+
+    r.kind = TK_REPORT__KIND__PROGRESS;
+    r.has_phase = r.has_fraction = true;
+    r.phase = p->phase;
+    r.fraction = p->fraction;
+    r.status = (char *)p->status;
+    if (report_counters(worker_of(h), &r, p, &why) == RC_CLOSED)
+        _exit(1);                       /* nobody wants the result */
+}
+
+static const struct mr_host_ops host_ops = {
+    host_read, host_scratch, host_map_output, host_next_segment, host_write, host_progress,
+};
+
+/* ---- an attempt ---- */
+
+static enum rc
+set_memory_limit(const TkSpec *s, struct why *why)
+{
+#ifdef __SANITIZE_ADDRESS__
+    (void)s;                            /* its shadow alone is terabytes of addresses */
+    (void)why;
+    return RC_OK;
+#else
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_AS, &r) != 0)
+        return why_errno(why, errno, "getrlimit");
+    if (r.rlim_max == RLIM_INFINITY || r.rlim_max > s->memory_bytes)
+        r.rlim_cur = r.rlim_max = s->memory_bytes;
+    return setrlimit(RLIMIT_AS, &r) == 0 ? RC_OK : why_errno(why, errno, "setrlimit");
+#endif
+}
+
+static enum rc
+prepare(struct worker *k, int so_fd, int log_fd, struct why *why)
+{
+    char path[64];
+    enum rc rc;
+
+    if (dup2(log_fd, 1) < 0 || dup2(log_fd, 2) < 0)
+        return why_errno(why, errno, "the log");
+    if (k->job != NULL)
+        return RC_OK;
+    if ((rc = set_memory_limit(k->spec, why)) != RC_OK)
+        return rc;
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", so_fd);
+    return mr_job_load(path, &k->job, why);
+}
+
+static void
+fill_spec(const struct worker *k, struct mr_option *options, struct mr_spec *ret)
+{
+    const TkSpec *s = k->spec;
+
+    for (size_t i = 0; i < s->n_splits; i++)
+        k->splits[i] = (struct mr_split){ s->splits[i]->path, s->splits[i]->start, s->splits[i]->bytes,
+                                          s->splits[i]->file_bytes };
+    for (size_t i = 0; i < s->n_options; i++)
+        options[i] = (struct mr_option){ s->options[i]->key, s->options[i]->value };
+    *ret = (struct mr_spec){
+        .is_map = s->id->is_map, .index = s->id->index, .attempt = s->id->attempt, .map_count = s->map_count,
+        .reduce_count = s->reduce_count, .splits = k->splits, .split_count = s->n_splits, .sort_bytes = s->sort_bytes,
+        .sort_factor = s->sort_factor, .compress = s->compress, .options = options, .option_count = s->n_options,
+    };
+}
+
+static enum rc
+run(struct worker *k, struct arena *a, struct mr_option *options, struct why *why)
+{
+    struct mr_map_index index = { 0 };
+    struct mr_progress end;
+    struct mr_spec spec;
+    TkReport r = TK_REPORT__INIT;
+    enum rc rc;
+
+    memset(&end, 0, sizeof end);
+    fill_spec(k, options, &spec);
+    if ((rc = mr_attempt_run(&spec, k->job, &k->host, k->w.io, k->w.clock, a, &end,
+                             spec.is_map && spec.reduce_count != 0 ? &index : NULL, why)) != RC_OK)
+        goto out;
+    if (k->spec->final_output && (rc = open_sink(k, why)) != RC_OK)     /* an empty file is output too */
+        goto out;
+    (void)fflush(NULL);                 /* the job's own streams */
+    r.kind = TK_REPORT__KIND__DONE;
+    r.has_written = true;
+    r.written = k->written;
+    r.index = index.at;
+    r.n_index = index.at ? (size_t)index.parts + 1 : 0;
+    if (k->sink >= 0) {
+        (void)close(k->sink);           /* the tracker counts what came */
+        k->sink = -1;
+    }
+    rc = report_counters(k, &r, &end, why);
+out:
+    mem_free(index.at);
+    return rc;
+}
+
+static void
+attempt_fini(struct worker *k)
+{
+    for (size_t i = 0; k->sources != NULL && i < k->spec->n_splits; i++)
+        source_close(&k->sources[i]);
+    if (k->sink >= 0)
+        (void)close(k->sink);           /* the attempt failed */
+    k->sink = -1;
+    mem_free(k->sources);
+    mem_free(k->splits);
+    chan_free(k->spec ? &k->spec->base : NULL);
+    k->sources = NULL;
+    k->splits = NULL;
+    k->spec = NULL;
+}
+
+static enum rc
+serve_start(struct worker *k, const int fds[CHAN_FDS], struct why *why)
+{
+    uint8_t *bytes;
+    size_t n;
+    struct mr_option *options = NULL;
+    struct arena a;
+    enum rc rc;
+
+    arena_init(&a, ATTEMPT_ARENA);
+    if ((rc = chan_read_file(fds[1], SPEC_MAX, &bytes, &n, why)) != RC_OK)
+        goto out;
+    k->spec = (TkSpec *)(void *)chan_unpack(&tk_spec__descriptor, bytes, n);
+    mem_free(bytes);
+    if (k->spec == NULL) {
+        rc = why_set(why, RC_BAD_MESSAGE, "the attempt's description cannot be decoded");
+        goto out;
+    }
+    rc = RC_NOMEM;
+    if ((k->sources = mem_calloc(k->spec->n_splits + 1, sizeof *k->sources)) == NULL ||
+        (k->splits = mem_calloc(k->spec->n_splits + 1, sizeof *k->splits)) == NULL ||
+        (options = mem_calloc(k->spec->n_options + 1, sizeof *options)) == NULL) {
+        (void)why_rc(why, rc);
+        goto out;
+    }
+    for (size_t i = 0; i < k->spec->n_splits; i++)
+        k->sources[i].data_fd = k->sources[i].meta_fd = k->sources[i].stream = -1;
+    k->written = 0;
+    if ((rc = prepare(k, fds[0], fds[2], why)) == RC_OK)
+        rc = run(k, &a, options, why);
+out:
+    mem_free(options);
+    arena_fini(&a);
+    return rc;
+}
+
+void
+worker_refuse(int sock, const struct why *why)
+{
+    TkReport r = TK_REPORT__INIT;
+    struct why ignored;
+
+    r.kind = TK_REPORT__KIND__FAILED;
+    r.has_rc = true;
+    r.rc = why->rc;
+    r.text = (char *)why->text;
+    if (chan_send(sock, &r.base, NULL, 0, &ignored) != RC_OK)
+        _exit(1);                       /* the tracker is gone: nobody needs to know */
+}
+
+void
+worker_main(int sock)
+{
+    struct worker k = { .host = { &host_ops }, .sock = sock, .sink = -1 };
+    ProtobufCMessage *m;
+    int fds[CHAN_FDS];
+    size_t n;
+    struct why why;
+
+    world_posix(&k.w);
+    while (chan_receive(sock, &tk_order__descriptor, &m, fds, &n, &why) == RC_OK) {
+        bool is_start = ((TkOrder *)(void *)m)->kind == TK_ORDER__KIND__START && n == 3;
+        enum rc rc;
+
+        chan_free(m);
+        if (!is_start)
+            break;
+        rc = serve_start(&k, fds, &why);
+        for (size_t i = 0; i < n; i++)
+            (void)close(fds[i]);            /* read; the job stays mapped */
+        if (rc == RC_OK) {
+            attempt_fini(&k);
+            continue;
+        }
+        (void)fflush(NULL);
+        worker_refuse(sock, &why);
+        break;
+    }
+    _exit(0);
+}
