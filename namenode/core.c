@@ -173,6 +173,8 @@ nn_group_open_call(struct nn_core *core, struct why *why)
 {
     enum rc rc;
 
+    if (sqlite3_get_autocommit(core->db.sql))
+        return why_set(why, RC_BUSY, "the transaction was undone");
     if (core->group->savepoint)
         return RC_OK;
     if ((rc = nn_exec(&core->db, SQL_SAVEPOINT, why)) == RC_OK)
@@ -374,6 +376,15 @@ answer(struct nn_core *core, struct rpc_call *call)
     }
 }
 
+/* The call met damage in the database: it would again. */
+static bool
+is_own_failure(const struct rpc_call *call)
+{
+    const struct outcome *o = call->app;
+
+    return o != NULL && o->kind == ANSWER_FAIL && o->why->rc == RC_CORRUPT;
+}
+
 /* End every call of the group, each with its own outcome, or all with why. */
 static void
 answer_all(struct nn_core *core, const struct why *why)
@@ -386,7 +397,7 @@ answer_all(struct nn_core *core, const struct why *why)
     while (call != NULL) {
         struct rpc_call *next = call->next;
 
-        if (why != NULL) {
+        if (why != NULL && !is_own_failure(call)) {
             metric_add(&core->nn->metrics.calls, 1);
             metric_add(&core->nn->metrics.calls_failed, 1);
             core->nn->answer->fail(call, why);
@@ -433,6 +444,11 @@ lose_group(struct nn_core *core)
 
     if (!sqlite3_get_autocommit(core->db.sql) && nn_exec(&core->db, SQL_ROLLBACK, &ignored) != RC_OK)
         log_error("rollback_failed", "reason=%s", ignored.text);
+    if (cause->rc == RC_IO) {       /* what is on disk is unknown: start again from it */
+        log_error("database_failed", "reason=%s", cause->text);
+        nn_set_failed(core->nn);
+        return;
+    }
     if (cause->rc == RC_NO_SPACE)
         nn_disk_release(core);
     log_warn("group_undone", "reason=%s calls=retry", cause->text);
@@ -521,6 +537,13 @@ run_post(struct nn_core *core, struct nn_post *p)
 {
     struct why why;
 
+    if (core->group->lost) {        /* there is no transaction: in a later group */
+        if (queue_put(core->nn->core_queue, p) != RC_OK) {
+            log_warn("posted_work_dropped", "reason=queue");
+            mem_free(p);
+        }
+        return;
+    }
     begin_call(core);
     if (end_call(core, NULL, p->fn(core, p->arg, &why), &why) != RC_OK)
         log_warn("posted_work_failed", "reason=%s", why.text);

@@ -39,6 +39,8 @@ open_dir(struct nn *nn, struct why *why)
         rc = why_set(why, RC_BAD_CONFIG, "dfs.namenode.name.dir names no directory");
         goto out;
     }
+    if (dirs[1] != NULL)
+        log_warn("name_dir_unused", "key=dfs.namenode.name.dir used=%s not_used=%s", dirs[0], dirs[1]);
     if ((nn->dir = mem_strdup(strncmp(dirs[0], "file://", 7) == 0 ? dirs[0] + 7 : dirs[0])) == NULL ||
         (nn->db_path = mem_printf("%s/namespace.db", nn->dir)) == NULL ||
         (nn->reserve_path = mem_printf("%s/reserve", nn->dir)) == NULL ||

@@ -1,8 +1,12 @@
 /* Groups, the log, the retry cache, restarts. */
 #include <string.h>
 
+#include "core/base/mem.h"
 #include "core/base/rng.h"
+#include "core/io/queue.h"
+#include "core/proto/ids.h"
 #include "namenode/core.h"
+#include "namenode/edit.h"
 #include "namenode/retry.h"
 #include "namenode/txlog.h"
 #include "tests/unit/nn_fixture.h"
@@ -167,6 +171,53 @@ START_TEST(refused_call_leaves_nothing_of_its_edits)
 }
 END_TEST
 
+static enum rc
+make_mark(struct nn_core *core, void *arg, struct why *why)
+{
+    struct nn_edit e = { .kind = EDIT_MKDIR, .at_ms = 5 };
+
+    ++*(int *)arg;
+    e.mkdir = (struct nn_edit_mkdir){ .inode = core->next.inode++, .parent = ROOT_INODE, .name = span_of("mark", 4),
+                                      .perm = 0755, .owner = span_of("root", 4), .group = span_of("root", 4) };
+    return nn_edit_apply(core, &e, why);
+}
+
+START_TEST(posted_work_behind_a_lost_transaction_is_done_in_a_later_group)
+{
+    FsPermissionProto perm = FS_PERMISSION_PROTO__INIT;
+    MkdirsRequestProto q = MKDIRS_REQUEST_PROTO__INIT;
+    struct nn_post first = { 0 }, *posted = mem_zalloc(sizeof *posted), *list[2] = { &first, posted };
+    struct test_call *t;
+    char name[4100];
+    size_t n = 0;
+    int runs = 0;
+    void *item;
+
+    for (size_t level = 0; level < 16; level++)
+        n += (size_t)snprintf(name + n, sizeof name - n, "/%0240zu", level);
+    /* No page more than there are. */
+    ck_assert_int_eq(sqlite3_exec(f.nn->core->db.sql, "PRAGMA max_page_count = 1", NULL, NULL, NULL), SQLITE_OK);
+    perm.perm = 0755;
+    q.src = text_of(name);
+    q.masked = &perm;
+    q.createparent = true;
+    t = fixture_call(&f, "root", "mkdirs", &q.base);
+    first.call = &t->call;
+    *posted = (struct nn_post){ .fn = make_mark, .arg = &runs };
+    nn_core_group(f.nn->core, list, 2);
+    ck_assert_int_eq(t->why.rc, RC_BUSY);
+    ck_assert_int_eq(runs, 0);
+    fixture_call_free(t);
+    ck_assert_int_eq(sqlite3_exec(f.nn->core->db.sql, "PRAGMA max_page_count = 100000", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(queue_take(f.nn->core_queue, 0, &item), RC_OK);
+    list[0] = item;
+    nn_core_group(f.nn->core, list, 1);
+    ck_assert_int_eq(runs, 1);
+    ck_assert(fixture_exists(&f, "/mark"));
+    fixture_check_replay(&f);
+}
+END_TEST
+
 START_TEST(full_database_undoes_the_whole_group_and_tells_everybody_to_retry)
 {
     MkdirsRequestProto q[20];
@@ -294,6 +345,7 @@ suite_nn_group(void)
     tcase_add_test(c, reply_older_than_the_limit_is_forgotten_at_a_restart);
     tcase_add_test(c, failure_is_not_kept_for_a_repeat);
     tcase_add_test(c, refused_call_leaves_nothing_of_its_edits);
+    tcase_add_test(c, posted_work_behind_a_lost_transaction_is_done_in_a_later_group);
     tcase_add_test(c, full_database_undoes_the_whole_group_and_tells_everybody_to_retry);
     tcase_add_test(c, second_namenode_on_the_same_folder_is_refused_by_name);
     tcase_add_test(c, database_of_another_version_is_refused_with_both_versions);
