@@ -202,6 +202,7 @@ topology(struct sh *sh, int argc, char **argv)
         printf("   %s:%u (%s) %s\n", nodes[i].at.host, nodes[i].at.data_port, nodes[i].at.name,
                nodes[i].admin_state == 0 ? "In Service" : "Not in Service");
     }
+    putchar('\n');
     return EXIT_OK;
 }
 

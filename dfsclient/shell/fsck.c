@@ -108,7 +108,7 @@ verdict(char *last)
 {
     last[strcspn(last, "\r")] = '\0';
     if (ends_with(last, "is HEALTHY") || ends_with(last, "does not exist") || ends_with(last, "has no CORRUPT files") ||
-        ends_with(last, "has 0 CORRUPT files") || strstr(last, "Incorrect blockId format:") != NULL)
+        ends_with(last, "has 0 CORRUPT blocks") || strstr(last, "Incorrect blockId format:") != NULL)
         return EXIT_OK;
     return ends_with(last, "is CORRUPT") ? EXIT_FAILED : EXIT_USAGE;
 }
@@ -124,7 +124,7 @@ misused(struct sh *sh, const char *text, const char *word)
 
 /* The options are parameters of the same name. */
 static int
-build_target(struct sh *sh, int argc, char **argv, struct buf *b)
+build_target(struct sh *sh, int argc, char **argv, struct buf *b, bool *ret_missing)
 {
     static const char *const flags[] = { "move", "delete", "files", "openforwrite", "blocks", "locations", "racks",
                                          "replicaDetails", "upgradedomains", "storagepolicies", "showprogress",
@@ -164,9 +164,15 @@ build_target(struct sh *sh, int argc, char **argv, struct buf *b)
     }
     if (path == NULL)
         return misused(sh, NULL, NULL);
-    if (sh_item(sh, path, &sh->arena, &it, &why) != RC_OK) {
+    if (sh_item(sh, path, &sh->arena, &it, &why) != RC_OK || sh_stat(sh, &it, &sh->arena, &why) != RC_OK) {
         sh_fail(sh, &why);
         return sh->exit_code;
+    }
+    if (!it.exists) {
+        fprintf(stderr, "FileSystem is inaccessible due to:\njava.io.FileNotFoundException: File does not exist: %s\n"
+                "DFSck exiting.\n", it.path);
+        *ret_missing = true;
+        return 0;
     }
     buf_put_str(b, "&path=");
     put_escaped(b, it.path);
@@ -181,6 +187,7 @@ cmd_fsck(struct sh *sh, int argc, char **argv)
     struct net_addr to;
     struct why why;
     struct buf b;
+    bool missing = false;
     int exit_code;
 
     if (a == NULL)
@@ -188,7 +195,7 @@ cmd_fsck(struct sh *sh, int argc, char **argv)
     if (argc == 0)
         return misused(sh, NULL, NULL);
     buf_init(&b, 256 * KB);
-    if ((exit_code = build_target(sh, argc, argv, &b)) != 0)
+    if ((exit_code = build_target(sh, argc, argv, &b, &missing)) != 0 || missing)
         goto out;
     exit_code = EXIT_USAGE;
     if (net_addr_parse(sh->conf.nn_http_bind, 9870, &to, &why) != RC_OK) {

@@ -99,10 +99,7 @@ cmd_mkdir(struct sh *sh, int argc, char **argv)
     const struct option_row rows[] = { { "p", &m.parents, NULL } };
     int exit_code = sh_options(sh, &argc, &argv, rows, ARRAY_LEN(rows), 1, INT32_MAX);
 
-    /* One at a time: the second of two equal names is there when its turn comes. */
-    for (int i = 0; exit_code != EXIT_USAGE && i < argc; i++)
-        exit_code = sh_each(sh, 1, &argv[i], is_there, make, &m);
-    return exit_code;
+    return exit_code != 0 ? exit_code : sh_each(sh, argc, argv, is_there, make, &m);
 }
 
 static void

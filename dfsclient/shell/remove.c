@@ -108,11 +108,9 @@ may_delete(struct sh *sh, const struct rm *rm, const struct item *it)
         return true;
     fprintf(stderr, "Proceed deleting %llu files? (Y or N) ", (unsigned long long)s.files);
     answer = getchar();
-    if (answer == 'y' || answer == 'Y') {
-        fputc('\n', stderr);
+    if (answer == 'y' || answer == 'Y')
         return true;
-    }
-    fprintf(stderr, "Delete aborted at user request.\n");
+    fprintf(stderr, "Delete aborted at user request.\n\n");
     return false;
 }
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "dfsclient/shell/format.h"
 #include "dfsclient/shell/shell.h"
@@ -113,11 +114,14 @@ cmd_test(struct sh *sh, int argc, char **argv)
     }
 }
 
+#define TYPE_COUNT 5
+
+static const char *const storage_types[TYPE_COUNT] = { "DISK", "SSD", "ARCHIVE", "PROVIDED", "NVDIMM" };
+
 struct count {
     bool quota, human, header, types, only_quota, policies, snapshots, without_snapshots;
+    bool type_wanted[TYPE_COUNT];
 };
-
-#define TYPE_COUNT 5
 
 static void
 print_quota(int64_t quota, uint64_t used, bool human, const char *first, const char *second)
@@ -156,7 +160,8 @@ print_count(struct sh *sh, struct item *it, void *arg)
     }
     if (c->types) {
         for (int i = 0; i < TYPE_COUNT; i++)
-            printf("%14s %18s ", "none", "inf");
+            if (c->type_wanted[i])
+                printf("%14s %18s ", "none", "inf");
         printf("%s\n", it->shown);
         return;
     }
@@ -177,13 +182,14 @@ print_count(struct sh *sh, struct item *it, void *arg)
 static void
 print_count_header(const struct count *c)
 {
-    static const char *const types[TYPE_COUNT] = { "DISK", "SSD", "ARCHIVE", "PROVIDED", "NVDIMM" };
     char a[FORMAT_ROOM], b[FORMAT_ROOM];
 
     if (c->types) {
         for (int i = 0; i < TYPE_COUNT; i++) {
-            snprintf(a, sizeof a, "%s_QUOTA", types[i]);
-            snprintf(b, sizeof b, "REM_%s_QUOTA", types[i]);
+            if (!c->type_wanted[i])
+                continue;
+            snprintf(a, sizeof a, "%s_QUOTA", storage_types[i]);
+            snprintf(b, sizeof b, "REM_%s_QUOTA", storage_types[i]);
             printf("%14s %18s ", a, b);
         }
     } else {
@@ -200,15 +206,48 @@ print_count_header(const struct count *c)
     printf("PATHNAME\n");
 }
 
+/* Behind -t may come a list of storage types, which is no path. */
+static bool
+take_types(struct count *c, const char *word)
+{
+    bool wanted[TYPE_COUNT] = { false };
+
+    for (const char *p = word;; p++) {
+        size_t n = strcspn(p, ","), i = 0;
+        while (i < TYPE_COUNT && (strlen(storage_types[i]) != n || strncasecmp(storage_types[i], p, n) != 0))
+            i++;
+        if (i == TYPE_COUNT)
+            return false;
+        wanted[i] = true;
+        p += n;
+        if (*p == '\0')
+            break;
+    }
+    memcpy(c->type_wanted, wanted, sizeof wanted);
+    return true;
+}
+
 int
 cmd_count(struct sh *sh, int argc, char **argv)
 {
-    struct count c = { .quota = false };
+    struct count c = { .type_wanted = { true, true, true, true, true } };
     const struct option_row rows[] = {
         { "q", &c.quota, NULL }, { "h", &c.human, NULL },      { "v", &c.header, NULL },    { "t", &c.types, NULL },
         { "u", &c.only_quota, NULL }, { "x", &c.without_snapshots, NULL }, { "e", &c.policies, NULL },
         { "s", &c.snapshots, NULL },
     };
+    char **words = arena_calloc(&sh->arena, (size_t)argc + 1, sizeof *words);
+    int n = 0;
+
+    if (words == NULL)
+        return EXIT_FAILED;
+    for (int i = 0; i < argc; i++) {
+        words[n++] = argv[i];
+        if (strcmp(argv[i], "-t") == 0 && i + 1 < argc && take_types(&c, argv[i + 1]))
+            i++;
+    }
+    argc = n;
+    argv = words;
     int exit_code = sh_options(sh, &argc, &argv, rows, ARRAY_LEN(rows), 1, INT32_MAX);
 
     if (exit_code != 0)
