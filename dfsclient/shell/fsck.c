@@ -122,13 +122,15 @@ misused(struct sh *sh, const char *text, const char *word)
     return EXIT_USAGE;
 }
 
-/* The options are parameters of the same name. */
+/* The options are parameters of the same name; the last few in small letters and without dashes. */
+#define VERBATIM 12
+
 static int
 build_target(struct sh *sh, int argc, char **argv, struct buf *b, bool *ret_missing)
 {
     static const char *const flags[] = { "move", "delete", "files", "openforwrite", "blocks", "locations", "racks",
-                                         "replicaDetails", "upgradedomains", "storagepolicies", "showprogress",
-                                         "includeSnapshots", "list-corruptfileblocks", "maintenance", "replicate" };
+                                         "storagepolicies", "showprogress", "includeSnapshots", "maintenance", "replicate",
+                                         "replicaDetails", "upgradedomains", "list-corruptfileblocks" };
     const char *path = NULL;
     struct item it;
     struct why why;
@@ -159,7 +161,11 @@ build_target(struct sh *sh, int argc, char **argv, struct buf *b, bool *ret_miss
         } else if (k == ARRAY_LEN(flags)) {
             return misused(sh, "Illegal option", argv[i]);
         } else {
-            buf_printf(b, "&%s=1", strcmp(flags[k], "list-corruptfileblocks") == 0 ? "listcorruptfileblocks" : flags[k]);
+            buf_put_str(b, "&");
+            for (const char *p = flags[k]; *p != '\0'; p++)
+                if (*p != '-')
+                    buf_u8(b, (uint8_t)(k < VERBATIM ? *p : tolower((unsigned char)*p)));
+            buf_put_str(b, "=1");
         }
     }
     if (path == NULL)

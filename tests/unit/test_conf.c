@@ -120,7 +120,7 @@ START_TEST(wrong_value_is_refused_with_key_and_reason_and_changes_nothing)
     struct conf c = make_conf(ALL);
 
     refuse(&c, "dfs.replication", "0", "dfs.replication: 0 is below the least value, 1");
-    refuse(&c, "dfs.replication", "513", "dfs.replication: 513 is above the greatest value, 512");
+    refuse(&c, "dfs.replication", "32768", "dfs.replication: 32768 is above the greatest value, 32767");
     refuse(&c, "dfs.replication", "three", "dfs.replication: \"three\" is not a whole number");
     refuse(&c, "dfs.replication", "-1", "dfs.replication: \"-1\" is not a whole number");
     refuse(&c, "dfs.replication", "3x", "dfs.replication: \"3x\" is not a whole number");
