@@ -91,38 +91,67 @@ seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static int
-many(const struct history *h, const char *program, uint64_t first, uint64_t last, uint64_t twice_until)
+struct tally {
+    uint64_t runs, failed, steps, simulated_us;
+};
+
+static void
+run_one(const struct history *h, const char *program, uint64_t seed, bool is_twice, struct tally *t)
 {
-    uint64_t failed = 0, runs = 0, simulated_us = 0, steps = 0;
-    double start = seconds();
+    struct outcome out = in_child(h, seed), again;
 
-    for (uint64_t seed = first; seed <= last; seed++) {
-        struct outcome out = in_child(h, seed);
-
-        runs++;
-        simulated_us += out.simulated_us;
-        steps += out.steps;
-        if (out.held && seed < twice_until) {
-            struct outcome again = in_child(h, seed);
-
-            runs++;
-            if (again.fingerprint != out.fingerprint) {
-                out.held = false;
-                (void)snprintf(out.failure, sizeof out.failure, "two runs differ: %016" PRIx64 ", %016" PRIx64,
-                               out.fingerprint, again.fingerprint);
-            }
+    t->runs++;
+    t->simulated_us += out.simulated_us;
+    t->steps += out.steps;
+    if (out.held && is_twice) {
+        again = in_child(h, seed);
+        t->runs++;
+        if (again.fingerprint != out.fingerprint) {
+            out.held = false;
+            (void)snprintf(out.failure, sizeof out.failure, "two runs differ: %016" PRIx64 ", %016" PRIx64,
+                           out.fingerprint, again.fingerprint);
         }
-        if (out.held)
-            continue;
-        failed++;
-        printf("seed %" PRIu64 " FAILED: %s\n    replay: %s %" PRIu64 "\n", seed, out.failure, program, seed);
-        (void)fflush(stdout);       /* somebody may be watching */
     }
+    if (out.held)
+        return;
+    t->failed++;
+    printf("seed %" PRIu64 " FAILED: %s\n    replay: %s %" PRIu64 "\n", seed, out.failure, program, seed);
+    (void)fflush(stdout);       /* somebody may be watching */
+}
+
+/* The seeds that once found something: a number first on each line, then what it found. */
+static bool
+run_list(const struct history *h, const char *program, const char *path, struct tally *t)
+{
+    FILE *f = fopen(path, "r");
+    char line[512];
+    uint64_t seed;
+
+    if (f == NULL) {
+        perror(path);
+        return false;
+    }
+    while (fgets(line, sizeof line, f) != NULL)
+        if (sscanf(line, "%" SCNu64, &seed) == 1)
+            run_one(h, program, seed, false, t);
+    (void)fclose(f);            /* was only read */
+    return true;
+}
+
+static int
+many(const struct history *h, const char *program, uint64_t first, uint64_t last, uint64_t twice_until, const char *list)
+{
+    struct tally t = { 0 };
+    double start = seconds(), took;
+
+    if (list != NULL && !run_list(h, program, list, &t))
+        return 1;
+    for (uint64_t seed = first; seed <= last; seed++)
+        run_one(h, program, seed, seed < twice_until, &t);
+    took = seconds() - start;
     printf("%" PRIu64 " histories in %.1f s (%.1f a second; %.0f simulated s, %.1f M switch points), %" PRIu64 " failed\n",
-           runs, seconds() - start, (double)runs / (seconds() - start), (double)simulated_us / 1e6, (double)steps / 1e6,
-           failed);
-    return failed == 0 ? 0 : 1;
+           t.runs, took, (double)t.runs / took, (double)t.simulated_us / 1e6, (double)t.steps / 1e6, t.failed);
+    return t.failed == 0 ? 0 : 1;
 }
 
 static int
@@ -147,14 +176,14 @@ histories_main(int argc, char **argv, const struct history *h)
         argv++;
     }
     if (argc == 1)
-        return many(h, program, h->first_seed, h->last_seed, h->first_seed + 10);
+        return many(h, program, h->first_seed, h->last_seed, h->first_seed + 10, h->list);
     if (argc == 2 && sscanf(argv[1], "%" SCNu64 "%c", &a, &end) == 1)
         return one(h, a, level);
     if (argc == 3 && sscanf(argv[2], "%" SCNu64 "-%" SCNu64 "%c", &a, &b, &end) == 2) {
         if (strcmp(argv[1], "--seeds") == 0)
-            return many(h, program, a, b, a);
+            return many(h, program, a, b, a, NULL);
         if (strcmp(argv[1], "--twice") == 0)
-            return many(h, program, a, b, b + 1);
+            return many(h, program, a, b, b + 1, NULL);
     }
     return usage(program);
 }

@@ -4,7 +4,7 @@
  *     PROGRAM SEED             one history in this process, its trace on stdout
  *     PROGRAM --seeds A-B      each in a child of its own; counts, seeds that failed
  *     PROGRAM --twice A-B      as --seeds, each history twice: the fingerprints must agree
- *     PROGRAM                  the program's own range and twice its first ten
+ *     PROGRAM                  its list of seeds, its own range, the first ten of it twice
  *
  * --debug adds the daemons' debug lines.  Exit status 0: all held, 1: one failed, 2: used wrongly.
  */
@@ -20,6 +20,7 @@ struct history {
     void (*fn)(struct sim *s, void *arg);
     void *arg;
     uint64_t first_seed, last_seed; /* when no argument is given */
+    const char *list;               /* file of seeds that run before those */
     unsigned child_s;               /* seconds of real time after which a child has hung */
 };
 

@@ -85,6 +85,18 @@ fail_a_disk(struct scene *scene)
 }
 
 static void
+fill_a_disk(struct scene *scene)
+{
+    struct rng *rng = sim_rng(scene->s);
+    struct machine *m = cluster_machine(&scene->cluster, (unsigned)rng_below(rng, CLUSTER_DATANODES + 1));
+
+    sim_disk_limit(m->node, sim_disk_used(m->node) + rng_below(rng, 100000));
+    sim_note(scene->s, "disk_small", "node=%s", sim_node_name(m->node));
+    pause_ms(scene->s, rng_below(rng, 8000));
+    sim_disk_limit(m->node, 4 * GB);
+}
+
+static void
 do_harm(struct scene *scene)
 {
     struct rng *rng = sim_rng(scene->s);
@@ -94,10 +106,13 @@ do_harm(struct scene *scene)
         cut_somebody(scene);
         break;
     case 1:
-        sim_set_reset_ppm(scene->s, rng_below(rng, 2) == 0 ? 0 : 2000);
+        sim_set_reset_ppm(scene->s, rng_below(rng, 2) == 0 ? 0 : 20000);
         break;
     case 2:
         fail_a_disk(scene);
+        break;
+    case 3:
+        fill_a_disk(scene);
         break;
     default:
         crash_somebody(scene);
@@ -135,28 +150,47 @@ has_converged(struct fs *fs, struct why *why)
     return false;
 }
 
+/* The client comes to its end, every name is as it was acknowledged, every block has its replicas. */
 static void
-check_end(struct scene *scene)
+wait_until_well(struct scene *scene, struct fs *fs)
 {
     struct sim *s = scene->s;
-    struct cluster *c = &scene->cluster;
     uint64_t limit_us = sim_now_us(s) + HEAL_MS * UINT64_C(1000);
-    struct conf conf;
     struct why why = { .rc = RC_OK };
-    struct fs *fs;
 
-    cluster_conf(c, NULL, CL, &conf);
-    SIM_CHECK(s, fs_open(sim_driver_world(s), &conf, NULL, "root", &fs, &why) == RC_OK);
     while (!scene->work.is_done || !has_converged(fs, &why) || workload_check(&scene->work, fs, &why) != RC_OK) {
         if (sim_now_us(s) > limit_us)
             sim_fail(s, "not well %d s after everything healed: %s", HEAL_MS / 1000,
                      scene->work.is_done ? why.text : "the client is not done");
         pause_ms(s, 500);
-        cluster_supervise(c, true);
+        cluster_supervise(&scene->cluster, true);
+    }
+}
+
+static void
+check_end(struct scene *scene)
+{
+    struct sim *s = scene->s;
+    struct cluster *c = &scene->cluster;
+    struct conf conf;
+    struct why why;
+    struct fs *fs;
+
+    cluster_conf(c, NULL, CL, &conf);
+    SIM_CHECK(s, fs_open(sim_driver_world(s), &conf, NULL, "root", &fs, &why) == RC_OK);
+    wait_until_well(scene, fs);
+    SIM_CHECK(s, !scene->calm || sim_warnings(s) == 0);
+    if (!scene->calm) {     /* one disk rots; the other two have everything */
+        unsigned rotten = 1 + (unsigned)rng_below(sim_rng(s), CLUSTER_DATANODES);
+
+        pause_ms(s, 15000); /* long enough for replicas that were only believed in to be missed */
+        wait_until_well(scene, fs);
+        for (int i = 0; i < 5; i++)
+            (void)sim_disk_flip_any(cluster_machine(c, rotten)->node, "blk_");  /* false: it has none */
+        wait_until_well(scene, fs);
     }
     fs_close(fs);
     conf_fini(&conf);
-    SIM_CHECK(s, !scene->calm || sim_warnings(s) == 0);     /* from now on nobody answers the DataNodes */
     c->wants_stop = true;
     for (int i = 0; i < 600 && !c->has_stopped; i++)
         pause_ms(s, 100);
@@ -172,7 +206,7 @@ history(struct sim *s, void *arg)
     memset(scene, 0, sizeof *scene);
     scene->s = s;
     scene->work.c = &scene->cluster;
-    scene->work.target = 60;
+    scene->work.target = 120;
     scene->calm = rng_below(sim_rng(s), 8) == 0;
     cluster_init(&scene->cluster, s, scene->calm, client_main);
     harm_us = 1000 * (5000 + rng_below(sim_rng(s), 60000));
@@ -198,6 +232,7 @@ main(int argc, char **argv)
         .arg = &scene,
         .first_seed = 1,
         .last_seed = 100,
+        .list = SIM_REGRESS "/run",
         .child_s = 120,
     };
 

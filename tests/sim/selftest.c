@@ -455,6 +455,7 @@ main(int argc, char **argv)
         .fn = history,
         .first_seed = 1,
         .last_seed = 200,
+        .list = SIM_REGRESS "/selftest",
         .child_s = 60,
     };
 

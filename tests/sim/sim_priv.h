@@ -1,6 +1,6 @@
 /*
  * sim_priv -- what the parts of the simulated world share: simsched.c (nodes,
- * fibers, clock, trace), simdisk.c and simnet.c.
+ * fibers, order, trace), simthread.c, simdisk.c, simimage.c, simnet.c and simpoller.c.
  *
  * Memory of the world is on the ordinary heap, of a node on the node's: code
  * that allocates for the world does so between sim_heap_enter and _leave.
@@ -130,10 +130,18 @@ bool sim_wait(struct sim *s, struct sim_waitq *q, uint64_t deadline_us, const ch
 void sim_wake_one(struct sim *s, struct sim_waitq *q);
 void sim_wake_all(struct sim *s, struct sim_waitq *q);
 
+struct thread *sim_fiber_new(struct sim_node *n, const char *name, void (*fn)(void *arg), void *arg);    /* ready */
+void sim_fiber_free(struct sim *s, struct thread *t);   /* one that does not run */
+void sim_reschedule(struct sim *s);     /* let others run; the running fiber is ready or waiting */
+
 void sim_after(struct sim *s, uint64_t delay_us, void (*fn)(struct sim *s, void *arg), void *arg);
 
 /* A deadline of n's clock in simulated time. */
 uint64_t sim_deadline(const struct sim_node *n, uint64_t mono_ms);
+
+extern const struct threads_ops sim_threads_ops;
+uint64_t sim_clock_mono(struct clock *c);
+uint64_t sim_clock_wall(struct clock *c);
 
 void sim_disk_init(struct sim_node *n);
 void sim_disk_crash(struct sim_node *n, enum sim_crash how);

@@ -1,12 +1,10 @@
 /*
- * simdisk -- a disk that forgets what was not synced.
+ * simdisk -- struct io on a disk that forgets what was not synced.
  *
- * A file has two images: what processes see, and what a power cut leaves.  A
- * write changes the first and is noted; a sync applies the notes to the second.
- * Names are one journal for the whole disk: sync_dir makes everything durable up
- * to the last change of that directory.  At a power cut each noted write is
- * kept, lost or torn (some of its sectors), and of the names either a prefix of
- * the journal or an arbitrary part of it is kept, as the seed says.
+ * sync_dir makes names durable up to the last change of that directory.  At a
+ * power cut each noted write is kept, lost or torn (some of its sectors), and of
+ * the names either a prefix of the journal or an arbitrary part of it is kept,
+ * as the seed says.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -14,295 +12,9 @@
 #include "core/base/check.h"
 #include "core/base/table.h"
 #include "tests/sim/sim_priv.h"
+#include "tests/sim/simimage.h"
 
-#define SECTOR ((uint64_t)512)
 #define FD_FIRST 3
-
-struct note {                   /* one write or truncation since the last sync */
-    struct note *next;
-    bool is_truncate;
-    uint64_t at, n;             /* n: bytes, or the new size */
-    uint8_t bytes[];
-};
-
-struct image {
-    uint8_t *p;
-    size_t n, cap;
-};
-
-struct entry {
-    UT_hash_handle hh;
-    struct inode *inode;
-    char name[];
-};
-
-struct inode {
-    struct inode *next;         /* all of the disk */
-    uint64_t id;
-    bool is_dir;
-    uint32_t mode;
-    uint64_t mtime_ms;
-    unsigned opens;
-    int locked_by;              /* fd + 1; 0: nobody */
-    struct image seen, durable;
-    struct note *notes, **notes_end;
-    struct entry *names, *durable_names;    /* of a directory */
-    bool is_kept;               /* mark of the sweep */
-};
-
-struct change {                 /* one line of the journal: remove then add, either may be absent */
-    struct change *next;
-    struct inode *from, *to;
-    char *from_name, *to_name;
-    struct inode *inode;
-};
-
-struct handle {
-    struct inode *inode;        /* NULL: free */
-    unsigned flags;
-};
-
-struct sim_disk {
-    struct inode *inodes, *root;
-    uint64_t next_id;
-    struct change *changes, **changes_end;
-    struct handle *handles;
-    size_t handle_count;
-    uint64_t limit, used;
-    enum sim_point fail_point;
-    uint64_t fail_in;
-};
-
-/* Images. */
-
-static void
-image_resize(struct image *im, uint64_t n)
-{
-    if (n > im->cap) {
-        im->cap = n < 4096 ? 4096 : n + n / 2;
-        im->p = mem_realloc(im->p, im->cap);
-        CHECK(im->p != NULL);
-    }
-    if (n > im->n)
-        memset(im->p + im->n, 0, n - im->n);
-    im->n = n;
-}
-
-static void
-image_write(struct image *im, const void *p, uint64_t n, uint64_t at)
-{
-    if (n == 0)
-        return;
-    if (at + n > im->n)
-        image_resize(im, at + n);
-    memcpy(im->p + at, p, n);
-}
-
-static void
-image_copy(struct image *to, const struct image *from)
-{
-    image_resize(to, 0);
-    image_resize(to, from->n);
-    if (from->n > 0)
-        memcpy(to->p, from->p, from->n);
-}
-
-static void
-note_apply(struct image *im, const struct note *note)
-{
-    if (note->is_truncate)
-        image_resize(im, note->n);
-    else
-        image_write(im, note->bytes, note->n, note->at);
-}
-
-static void
-notes_drop(struct inode *f)
-{
-    struct note *note;
-
-    while ((note = f->notes) != NULL) {
-        f->notes = note->next;
-        mem_free(note);
-    }
-    f->notes_end = &f->notes;
-}
-
-static void
-note_add(struct inode *f, bool is_truncate, const void *p, uint64_t n, uint64_t at)
-{
-    struct note *note = sim_alloc(sizeof *note + (is_truncate ? 0 : n));
-
-    note->is_truncate = is_truncate;
-    note->n = n;
-    note->at = at;
-    if (!is_truncate && n > 0)
-        memcpy(note->bytes, p, n);
-    *f->notes_end = note;
-    f->notes_end = &note->next;
-    note_apply(&f->seen, note);
-}
-
-/* Names. */
-
-static struct entry *
-names_find(struct entry *names, const char *name)
-{
-    struct entry *e;
-
-    HASH_FIND_STR(names, name, e);
-    return e;
-}
-
-static void
-names_remove(struct entry **names, const char *name)
-{
-    struct entry *e = names_find(*names, name);
-
-    if (e == NULL)
-        return;
-    HASH_DEL(*names, e);
-    mem_free(e);
-}
-
-static void
-names_add(struct entry **names, const char *name, struct inode *inode)
-{
-    struct entry *e;
-
-    names_remove(names, name);
-    e = sim_alloc(sizeof *e + strlen(name) + 1);
-    memcpy(e->name, name, strlen(name) + 1);
-    e->inode = inode;
-    HASH_ADD_STR(*names, name, e);
-}
-
-static void
-names_clear(struct entry **names)
-{
-    struct entry *e, *next;
-
-    HASH_ITER(hh, *names, e, next) {
-        HASH_DEL(*names, e);
-        mem_free(e);
-    }
-}
-
-static char *
-text_copy(const char *s)
-{
-    return s == NULL ? NULL : memcpy(sim_alloc(strlen(s) + 1), s, strlen(s) + 1);
-}
-
-static void
-change_add(struct sim_disk *d, struct inode *from, const char *from_name, struct inode *to, const char *to_name,
-           struct inode *inode)
-{
-    struct change *c = sim_alloc(sizeof *c);
-
-    *c = (struct change){ NULL, from, to, text_copy(from_name), text_copy(to_name), inode };
-    *d->changes_end = c;
-    d->changes_end = &c->next;
-    if (from != NULL)
-        names_remove(&from->names, from_name);
-    if (to != NULL)
-        names_add(&to->names, to_name, inode);
-}
-
-static void
-change_apply(const struct change *c)
-{
-    if (c->from != NULL)
-        names_remove(&c->from->durable_names, c->from_name);
-    if (c->to != NULL)
-        names_add(&c->to->durable_names, c->to_name, c->inode);
-}
-
-/* Take the first change off the journal, applying it to the disk or not. */
-static void
-change_take(struct sim_disk *d, bool apply)
-{
-    struct change *c = d->changes;
-
-    d->changes = c->next;
-    if (d->changes == NULL)
-        d->changes_end = &d->changes;
-    if (apply)
-        change_apply(c);
-    mem_free(c->from_name);
-    mem_free(c->to_name);
-    mem_free(c);
-}
-
-static struct inode *
-inode_new(struct sim_disk *d, bool is_dir, uint32_t mode)
-{
-    struct inode *f = sim_alloc(sizeof *f);
-
-    f->id = ++d->next_id;
-    f->is_dir = is_dir;
-    f->mode = mode;
-    f->notes_end = &f->notes;
-    f->next = d->inodes;
-    d->inodes = f;
-    return f;
-}
-
-static void
-inode_free(struct inode *f)
-{
-    notes_drop(f);
-    names_clear(&f->names);
-    names_clear(&f->durable_names);
-    mem_free(f->seen.p);
-    mem_free(f->durable.p);
-    mem_free(f);
-}
-
-static void
-inode_mark(struct inode *f)
-{
-    struct entry *e, *next;
-
-    if (f->is_kept)
-        return;
-    f->is_kept = true;
-    HASH_ITER(hh, f->names, e, next)
-        inode_mark(e->inode);
-    HASH_ITER(hh, f->durable_names, e, next)
-        inode_mark(e->inode);
-}
-
-/* Free what no name, handle or line of the journal leads to, and count the bytes of the rest. */
-static void
-disk_sweep(struct sim_disk *d)
-{
-    struct inode **at, *f;
-
-    inode_mark(d->root);
-    for (size_t i = 0; i < d->handle_count; i++)
-        if (d->handles[i].inode != NULL)
-            inode_mark(d->handles[i].inode);
-    for (struct change *c = d->changes; c != NULL; c = c->next) {
-        if (c->from != NULL)
-            inode_mark(c->from);
-        if (c->to != NULL)
-            inode_mark(c->to);
-        if (c->inode != NULL)
-            inode_mark(c->inode);
-    }
-    d->used = 0;
-    for (at = &d->inodes; (f = *at) != NULL;) {
-        if (f->is_kept) {
-            f->is_kept = false;
-            d->used += f->seen.n;
-            at = &f->next;
-        } else {
-            *at = f->next;
-            inode_free(f);
-        }
-    }
-}
 
 /* What struct io does.  Each call enters the world's heap. */
 
@@ -347,7 +59,7 @@ walk_parent(struct sim_disk *d, const char *path, char *name, enum rc *ret_rc)
         p += n;
         if (p[strspn(p, "/")] == '\0')
             return dir;
-        if ((e = names_find(dir->names, name)) == NULL)
+        if ((e = sim_names_find(dir->names, name)) == NULL)
             return NULL;
         if (!e->inode->is_dir) {
             *ret_rc = RC_SYS_NOT_DIR;
@@ -368,7 +80,7 @@ walk(struct sim_disk *d, const char *path, enum rc *ret_rc)
     if (dir == NULL || name[0] == '\0')
         return dir;             /* "/" itself */
     *ret_rc = RC_SYS_NOT_FOUND;
-    return (e = names_find(dir->names, name)) != NULL ? e->inode : NULL;
+    return (e = sim_names_find(dir->names, name)) != NULL ? e->inode : NULL;
 }
 
 static int
@@ -417,12 +129,12 @@ d_open(struct io *io, const char *path, unsigned flags, int *ret_fd, struct why 
     rc = RC_OK;
     if (name[0] == '\0')
         f = dir;
-    else if ((e = names_find(dir->names, name)) != NULL)
+    else if ((e = sim_names_find(dir->names, name)) != NULL)
         f = e->inode;
     if (f == NULL && (flags & IO_CREATE) != 0) {
-        f = inode_new(d, false, (flags & IO_PRIVATE) != 0 ? 0600 : 0644);
+        f = sim_inode_new(d, false, (flags & IO_PRIVATE) != 0 ? 0600 : 0644);
         f->mtime_ms = clock_wall_ms(&n->clock);
-        change_add(d, NULL, NULL, dir, name, f);
+        sim_change_add(d, NULL, NULL, dir, name, f);
     } else if (f == NULL) {
         rc = RC_SYS_NOT_FOUND;
     } else if ((flags & IO_CREATE) != 0 && (flags & IO_EXCL) != 0) {
@@ -430,7 +142,7 @@ d_open(struct io *io, const char *path, unsigned flags, int *ret_fd, struct why 
     } else if (f->is_dir && (flags & IO_WRITE) != 0) {
         rc = RC_IO;
     } else if ((flags & IO_TRUNC) != 0 && f->seen.n > 0) {
-        note_add(f, true, NULL, 0, 0);
+        sim_note_add(f, true, NULL, 0, 0);
     }
     if (rc == RC_OK)
         *ret_fd = handle_new(d, f, flags);
@@ -492,7 +204,7 @@ disk_room(struct sim_disk *d, struct inode *f, uint64_t size, struct why *why)
 {
     if (size <= f->seen.n || (d->used <= d->limit && size - f->seen.n <= d->limit - d->used))
         return RC_OK;
-    disk_sweep(d);
+    sim_disk_sweep(d);
     if (d->used <= d->limit && size - f->seen.n <= d->limit - d->used)
         return RC_OK;
     return why_set(why, RC_NO_SPACE, "simulated disk of %llu bytes is full", (unsigned long long)d->limit);
@@ -514,7 +226,7 @@ d_pwrite(struct io *io, int fd, const void *p, size_t n_bytes, uint64_t at, stru
     was = sim_heap_enter();
     if ((rc = disk_room(n->disk, f, at + n_bytes, why)) == RC_OK) {
         before = f->seen.n;
-        note_add(f, false, p, n_bytes, at);
+        sim_note_add(f, false, p, n_bytes, at);
         n->disk->used += f->seen.n - before;
         f->mtime_ms = clock_wall_ms(&n->clock);
     }
@@ -535,8 +247,8 @@ d_truncate(struct io *io, int fd, uint64_t size, struct why *why)
     was = sim_heap_enter();
     f = inode_of(n->disk, fd);
     if ((rc = disk_room(n->disk, f, size, why)) == RC_OK) {
-        note_add(f, true, NULL, size, 0);
-        disk_sweep(n->disk);
+        sim_note_add(f, true, NULL, size, 0);
+        sim_disk_sweep(n->disk);
     }
     sim_heap_leave(was);
     return rc;
@@ -561,8 +273,8 @@ d_sync(struct io *io, int fd, struct why *why)
 
     if (rc == RC_OK)
         for (struct note *note = f->notes; note != NULL; note = note->next)
-            note_apply(&f->durable, note);
-    notes_drop(f);      /* after a failure too: the kernel thinks the pages clean, the next sync succeeds, the disk is old */
+            sim_note_apply(&f->durable, note);
+    sim_notes_drop(f);      /* after a failure too: the kernel thinks the pages clean, the next sync succeeds, the disk is old */
     sim_heap_leave(was);
     return rc;
 }
@@ -588,7 +300,7 @@ d_sync_dir(struct io *io, const char *path, struct why *why)
             last = i;
     }
     for (; last > 0; last--)
-        change_take(d, true);
+        sim_change_take(d, true);
     sim_heap_leave(was);
     return RC_OK;
 }
@@ -637,18 +349,18 @@ disk_move(struct io *io, const char *from, const char *to, bool keep, struct why
     if ((rc = disk_enter(n, SIM_POINT_NAME, from, why)) != RC_OK)
         return rc;
     from_dir = walk_parent(d, from, from_name, &rc);
-    e = from_dir != NULL ? names_find(from_dir->names, from_name) : NULL;
+    e = from_dir != NULL ? sim_names_find(from_dir->names, from_name) : NULL;
     if (e == NULL)
         return why_set(why, RC_SYS_NOT_FOUND, "%s: no such file", from);
     if ((to_dir = walk_parent(d, to, to_name, &rc)) == NULL)
         return why_set(why, rc, "%s: %s", to, rc_text(rc));
-    old = names_find(to_dir->names, to_name);
+    old = sim_names_find(to_dir->names, to_name);
     if (old != NULL && (keep || old->inode->is_dir))
         return why_set(why, keep ? RC_SYS_EXISTS : RC_SYS_NOT_EMPTY, "%s: exists", to);
     if (old != NULL && old->inode == e->inode)
         return RC_OK;
     was = sim_heap_enter();
-    change_add(d, keep ? NULL : from_dir, keep ? NULL : from_name, to_dir, to_name, e->inode);
+    sim_change_add(d, keep ? NULL : from_dir, keep ? NULL : from_name, to_dir, to_name, e->inode);
     sim_heap_leave(was);
     return RC_OK;
 }
@@ -678,7 +390,7 @@ disk_remove(struct io *io, const char *path, bool is_dir, struct why *why)
     if ((rc = disk_enter(n, SIM_POINT_NAME, path, why)) != RC_OK)
         return rc;
     dir = walk_parent(n->disk, path, name, &rc);
-    e = dir != NULL ? names_find(dir->names, name) : NULL;
+    e = dir != NULL ? sim_names_find(dir->names, name) : NULL;
     if (e == NULL)
         return why_set(why, RC_SYS_NOT_FOUND, "%s: no such file", path);
     if (e->inode->is_dir != is_dir)
@@ -686,8 +398,8 @@ disk_remove(struct io *io, const char *path, bool is_dir, struct why *why)
     if (is_dir && e->inode->names != NULL)
         return why_set(why, RC_SYS_NOT_EMPTY, "%s: not empty", path);
     was = sim_heap_enter();
-    change_add(n->disk, dir, name, NULL, NULL, e->inode);
-    disk_sweep(n->disk);
+    sim_change_add(n->disk, dir, name, NULL, NULL, e->inode);
+    sim_disk_sweep(n->disk);
     sim_heap_leave(was);
     return RC_OK;
 }
@@ -717,10 +429,10 @@ d_mkdir(struct io *io, const char *path, uint32_t mode, struct why *why)
         return rc;
     if ((dir = walk_parent(n->disk, path, name, &rc)) == NULL)
         return why_set(why, rc, "%s: %s", path, rc_text(rc));
-    if (name[0] == '\0' || names_find(dir->names, name) != NULL)
+    if (name[0] == '\0' || sim_names_find(dir->names, name) != NULL)
         return why_set(why, RC_SYS_EXISTS, "%s: exists", path);
     was = sim_heap_enter();
-    change_add(n->disk, NULL, NULL, dir, name, inode_new(n->disk, true, mode));
+    sim_change_add(n->disk, NULL, NULL, dir, name, sim_inode_new(n->disk, true, mode));
     sim_heap_leave(was);
     return RC_OK;
 }
@@ -777,7 +489,7 @@ d_space(struct io *io, const char *path, struct io_space *ret, struct why *why)
     if ((rc = disk_enter(n, SIM_POINT_NAME, path, why)) != RC_OK)
         return rc;
     was = sim_heap_enter();
-    disk_sweep(n->disk);
+    sim_disk_sweep(n->disk);
     sim_heap_leave(was);
     left = n->disk->used >= n->disk->limit ? 0 : n->disk->limit - n->disk->used;
     *ret = (struct io_space){ n->disk->limit, left, left };
@@ -805,9 +517,9 @@ d_drop_cache(struct io *io, int fd)
     struct inode *f = inode_of(node_of(io)->disk, fd);
     struct mem_heap *was = sim_heap_enter();
 
-    image_copy(&f->seen, &f->durable);
+    sim_image_copy(&f->seen, &f->durable);
     for (struct note *note = f->notes; note != NULL; note = note->next)
-        note_apply(&f->seen, note);
+        sim_note_apply(&f->seen, note);
     sim_heap_leave(was);
 }
 
@@ -841,56 +553,8 @@ sim_disk_init(struct sim_node *n)
     n->io.ops = &sim_io_ops;
     n->disk = d;
     d->changes_end = &d->changes;
-    d->root = inode_new(d, true, 0755);
+    d->root = sim_inode_new(d, true, 0755);
     d->limit = 4 * GB;
-}
-
-/* Some sectors of the write reach the disk. */
-static void
-note_tear(struct sim *s, struct image *im, const struct note *note)
-{
-    for (uint64_t at = 0; at < note->n; at += SECTOR) {
-        uint64_t n = note->n - at < SECTOR ? note->n - at : SECTOR;
-
-        if (rng_below(&s->rng.rng, 2) == 0)
-            image_write(im, note->bytes + at, n, note->at + at);
-    }
-}
-
-static void
-file_lose(struct sim *s, struct inode *f)
-{
-    uint64_t mood = rng_below(&s->rng.rng, 4);      /* keep all, lose all, or decide for each write */
-
-    for (struct note *note = f->notes; note != NULL; note = note->next) {
-        uint64_t fate = mood < 2 ? mood : rng_below(&s->rng.rng, 3);
-
-        if (fate == 0)
-            note_apply(&f->durable, note);
-        else if (fate == 2 && !note->is_truncate)
-            note_tear(s, &f->durable, note);
-    }
-    notes_drop(f);
-    image_copy(&f->seen, &f->durable);
-}
-
-static void
-names_lose(struct sim *s, struct sim_disk *d)
-{
-    bool in_order = rng_below(&s->rng.rng, 2) == 0;
-    uint64_t count = 0, keep;
-    struct entry *e, *next;
-
-    for (struct change *c = d->changes; c != NULL; c = c->next)
-        count++;
-    keep = rng_below(&s->rng.rng, count + 1);
-    for (uint64_t i = 0; d->changes != NULL; i++)
-        change_take(d, in_order ? i < keep : rng_below(&s->rng.rng, 2) == 0);
-    for (struct inode *f = d->inodes; f != NULL; f = f->next) {
-        names_clear(&f->names);
-        HASH_ITER(hh, f->durable_names, e, next)
-            names_add(&f->names, e->name, e->inode);
-    }
 }
 
 void
@@ -904,11 +568,11 @@ sim_disk_crash(struct sim_node *n, enum sim_crash how)
             handle_free(d, i);
     if (how == SIM_POWER) {
         for (struct inode *f = d->inodes; f != NULL; f = f->next)
-            file_lose(n->sim, f);
-        names_lose(n->sim, d);
+            sim_file_lose(n->sim, f);
+        sim_names_lose(n->sim, d);
     }
     d->fail_in = 0;
-    disk_sweep(d);
+    sim_disk_sweep(d);
     sim_heap_leave(was);
 }
 
@@ -919,10 +583,10 @@ sim_disk_fini(struct sim_node *n)
     struct inode *f;
 
     while (d->changes != NULL)
-        change_take(d, false);
+        sim_change_take(d, false);
     while ((f = d->inodes) != NULL) {
         d->inodes = f->next;
-        inode_free(f);
+        sim_inode_free(f);
     }
     mem_free(d->handles);
     mem_free(d);
@@ -938,6 +602,49 @@ sim_disk_fail(struct sim_node *n, enum sim_point p, uint64_t nth)
     n->disk->fail_in = nth;
 }
 
+uint64_t
+sim_disk_used(struct sim_node *n)
+{
+    struct mem_heap *was = sim_heap_enter();
+
+    sim_disk_sweep(n->disk);
+    sim_heap_leave(was);
+    return n->disk->used;
+}
+
+static void
+inode_flip(struct inode *f, uint64_t at, unsigned bit)
+{
+    f->seen.p[at] ^= (uint8_t)(1u << bit);
+    if (at < f->durable.n)
+        f->durable.p[at] ^= (uint8_t)(1u << bit);
+}
+
+bool
+sim_disk_flip_any(struct sim_node *n, const char *prefix)
+{
+    struct rng *rng = &n->sim->rng.rng;
+    struct inode *chosen = NULL;
+    char name[256] = "";
+    struct entry *e, *next;
+    uint64_t count = 0, at;
+
+    for (struct inode *dir = n->disk->inodes; dir != NULL; dir = dir->next)
+        HASH_ITER(hh, dir->names, e, next)
+            if (!e->inode->is_dir && e->inode->seen.n > 0 && strncmp(e->name, prefix, strlen(prefix)) == 0 &&
+                rng_below(rng, ++count) == 0) {
+                chosen = e->inode;
+                (void)snprintf(name, sizeof name, "%s", e->name);
+            }
+    if (chosen == NULL)
+        return false;
+    at = rng_below(rng, chosen->seen.n);
+    sim_note(n->sim, "bit_flipped", "node=%s file=%s at=%llu of=%llu", n->name, name, (unsigned long long)at,
+             (unsigned long long)chosen->seen.n);
+    inode_flip(chosen, at, (unsigned)rng_below(rng, 8));
+    return true;
+}
+
 bool
 sim_disk_flip(struct sim_node *n, const char *path, uint64_t at, unsigned bit)
 {
@@ -946,8 +653,6 @@ sim_disk_flip(struct sim_node *n, const char *path, uint64_t at, unsigned bit)
 
     if (f == NULL || f->is_dir || at >= f->seen.n)
         return false;
-    f->seen.p[at] ^= (uint8_t)(1u << bit);
-    if (at < f->durable.n)
-        f->durable.p[at] ^= (uint8_t)(1u << bit);
+    inode_flip(f, at, bit);
     return true;
 }

@@ -12,69 +12,10 @@
 #include "core/base/check.h"
 #include "core/io/io.h"
 #include "tests/sim/sim_priv.h"
+#include "tests/sim/simsock.h"
 
-#define WINDOW ((size_t)256 * KB)       /* bytes under way and not yet read, for each direction */
-#define BACKLOG_MAX 128
-#define SOCK_FIRST 1000
-#define FDS_MAX 8
 #define RETRY_US 200000                 /* what TCP would send again */
 #define SYN_LOST_US 3000000
-
-enum message_kind { MSG_DATA, MSG_FIN, MSG_RST };
-
-struct message {
-    struct message *next;
-    enum message_kind kind;
-    uint64_t at_us;
-    size_t n;
-    int fds[FDS_MAX];                   /* of the receiving node's disk */
-    size_t fd_count;
-    uint8_t bytes[];
-};
-
-struct end {
-    struct conn *conn;
-    struct sim_node *node;
-    unsigned incarnation;               /* of the node, when the end came to be */
-    struct net_addr local, peer;
-    struct sim_sock *sock;              /* NULL: not accepted yet, or closed */
-    uint8_t *rx;                        /* arrived, not read: rx[rx_at .. rx_at + rx_n) */
-    size_t rx_at, rx_n, rx_cap;
-    size_t under_way;                   /* bytes sent to this end and not arrived */
-    struct message *queue, **queue_end; /* to this end */
-    uint64_t last_at_us;
-    int fds[FDS_MAX];                   /* arrived beside bytes, not taken */
-    size_t fd_count;
-    bool is_closed, has_eof, is_reset, wrote_fin, was_shut;
-    struct sim_waitq waiters;
-};
-
-struct conn {
-    unsigned refs;                      /* open ends, events, places in a backlog */
-    bool is_local;                      /* within one node: no latency, no loss */
-    bool is_established, is_refused;
-    struct end ends[2];                 /* 0 connected, 1 accepted */
-};
-
-struct sim_sock {
-    struct sim_node *node;
-    bool is_listener;
-    struct net_addr local;              /* of a listener */
-    struct conn *backlog[BACKLOG_MAX];
-    size_t backlog_n;
-    struct sim_waitq waiters;           /* of a listener */
-    struct end *end;                    /* of a stream */
-    struct net_poller *poller;
-    unsigned events;
-    void *tag;
-};
-
-struct net_poller {
-    struct net_poller *next;
-    struct sim_node *node;
-    bool is_woken;
-    struct sim_waitq waiters;
-};
 
 static struct sim_node *node_of(struct net *net) { return CONTAINER_OF(net, struct sim_node, net); }
 static struct end *end_other(struct end *e) { return e == &e->conn->ends[0] ? &e->conn->ends[1] : &e->conn->ends[0]; }
@@ -119,8 +60,8 @@ sock_new(struct sim_node *n, struct sim_sock **ret)
     return (int)i + SOCK_FIRST;
 }
 
-static struct sim_sock *
-sock_of(struct sim_node *n, int sock)
+struct sim_sock *
+sim_sock_of(struct sim_node *n, int sock)
 {
     size_t i = (size_t)(sock - SOCK_FIRST);
 
@@ -131,7 +72,7 @@ sock_of(struct sim_node *n, int sock)
 static struct end *
 stream_of(struct sim_node *n, int sock)
 {
-    struct sim_sock *k = sock_of(n, sock);
+    struct sim_sock *k = sim_sock_of(n, sock);
 
     CHECK(!k->is_listener);
     return k->end;
@@ -495,7 +436,7 @@ static enum rc
 n_accept(struct net *net, int listener, uint64_t deadline_ms, int *ret_sock, struct net_addr *ret_peer, struct why *why)
 {
     struct sim_node *n = node_of(net);
-    struct sim_sock *k = sock_of(n, listener);
+    struct sim_sock *k = sim_sock_of(n, listener);
 
     CHECK(k->is_listener);
     sim_point(n->sim, SIM_POINT_NET);
@@ -520,7 +461,7 @@ n_try_accept(struct net *net, int listener, int *ret_sock, struct net_addr *ret_
     struct sim_sock *k;
 
     sim_point(n->sim, SIM_POINT_NET);
-    k = sock_of(n, listener);
+    k = sim_sock_of(n, listener);
     *ret_sock = k->backlog_n > 0 ? backlog_take(n, k, ret_peer) : -1;
     return RC_OK;
 }
@@ -530,7 +471,7 @@ n_close(struct net *net, int sock)
 {
     struct sim_node *n = node_of(net);
 
-    (void)sock_of(n, sock);         /* checks the number */
+    (void)sim_sock_of(n, sock);         /* checks the number */
     sock_free(n, (size_t)(sock - SOCK_FIRST), false);
     sim_point(n->sim, SIM_POINT_NET);
 }
@@ -550,7 +491,7 @@ static void
 n_shutdown(struct net *net, int sock)
 {
     struct sim_node *n = node_of(net);
-    struct sim_sock *k = sock_of(n, sock);
+    struct sim_sock *k = sim_sock_of(n, sock);
 
     if (k->is_listener) {
         k->events = UINT32_MAX;     /* no longer accepts */
@@ -617,8 +558,8 @@ n_try_read(struct net *net, int sock, void *p, size_t cap, size_t *ret_n, struct
     return *ret_n > 0 || (!e->is_reset && !e->has_eof && !e->was_shut) ? RC_OK : end_closed(e, why);
 }
 
-static size_t
-end_room(struct end *e)
+size_t
+sim_end_room(struct end *e)
 {
     struct end *to = end_other(e);
     size_t used = to->rx_n + to->under_way;
@@ -635,7 +576,7 @@ end_write(struct end *e, const void *p, size_t n_bytes, const int *fds, size_t f
 
     sim_point(s, SIM_POINT_NET);
     while (n_bytes > 0) {
-        size_t n = end_room(e);
+        size_t n = sim_end_room(e);
 
         if (e->is_reset || e->wrote_fin)
             return end_closed(e, why);
@@ -681,7 +622,7 @@ n_try_write(struct net *net, int sock, const void *p, size_t n_bytes, size_t *re
     e = stream_of(n, sock);
     if (e->is_reset || e->wrote_fin)
         return end_closed(e, why);
-    room = end_room(e);
+    room = sim_end_room(e);
     *ret_n = room < n_bytes ? room : n_bytes;
     if (*ret_n > 0)
         end_send(e, MSG_DATA, p, *ret_n, NULL, 0);
@@ -743,7 +684,7 @@ n_read_fds(struct net *net, int sock, void *p, size_t cap, uint64_t deadline_ms,
 static enum rc
 n_local(struct net *net, int sock, struct net_addr *ret, struct why *why UNUSED)
 {
-    struct sim_sock *k = sock_of(node_of(net), sock);
+    struct sim_sock *k = sim_sock_of(node_of(net), sock);
 
     *ret = k->is_listener ? k->local : k->end->local;
     return RC_OK;
@@ -761,110 +702,6 @@ n_host_name(struct net *net, char *out, size_t cap, struct why *why UNUSED)
 {
     (void)snprintf(out, cap, "%s", node_of(net)->name);
     return RC_OK;
-}
-
-/* Pollers. */
-
-static enum rc
-n_poller_new(struct net *net, struct net_poller **ret, struct why *why UNUSED)
-{
-    struct sim_node *n = node_of(net);
-    struct net_poller *p = sim_alloc(sizeof *p);
-
-    p->node = n;
-    p->next = n->pollers;
-    n->pollers = p;
-    *ret = p;
-    return RC_OK;
-}
-
-static void
-n_poller_free(struct net *net, struct net_poller *p)
-{
-    struct sim_node *n = node_of(net);
-    struct net_poller **at;
-    struct mem_heap *was;
-
-    if (p == NULL)
-        return;
-    CHECK(p->waiters.head == NULL);
-    for (at = &n->pollers; *at != p; at = &(*at)->next)
-        ;
-    *at = p->next;
-    for (size_t i = 0; i < n->sock_count; i++)
-        if (n->socks[i] != NULL && n->socks[i]->poller == p)
-            n->socks[i]->poller = NULL;
-    was = sim_heap_enter();
-    mem_free(p);
-    sim_heap_leave(was);
-}
-
-static enum rc
-n_poller_set(struct net *net, struct net_poller *p, int sock, unsigned events, void *tag, struct why *why UNUSED)
-{
-    struct sim_sock *k = sock_of(node_of(net), sock);
-
-    k->poller = events != 0 ? p : NULL;
-    k->events = events;
-    k->tag = tag;
-    if (events != 0)
-        sim_wake_all(p->node->sim, &p->waiters);
-    return RC_OK;
-}
-
-static unsigned
-sock_events(struct sim_sock *k)
-{
-    struct end *e = k->end;
-    unsigned events = 0;
-
-    if (k->is_listener)
-        return k->backlog_n > 0 ? k->events & NET_READ : 0;
-    if (e->rx_n > 0 || e->has_eof || e->is_reset || e->was_shut)
-        events |= NET_READ;
-    if (e->is_reset || e->wrote_fin || end_room(e) > 0)
-        events |= NET_WRITE;
-    return events & k->events;
-}
-
-static size_t
-poller_collect(struct net_poller *p, struct net_ready *out, size_t max)
-{
-    struct sim_node *n = p->node;
-    size_t count = 0, first = n->sock_count == 0 ? 0 : rng_below(&n->sim->rng.rng, n->sock_count);
-
-    for (size_t i = 0; i < n->sock_count && count < max; i++) {
-        struct sim_sock *k = n->socks[(first + i) % n->sock_count];
-        unsigned events;
-
-        if (k != NULL && k->poller == p && (events = sock_events(k)) != 0)
-            out[count++] = (struct net_ready){ k->tag, events };
-    }
-    return count;
-}
-
-static enum rc
-n_poller_wait(struct net *net, struct net_poller *p, uint64_t deadline_ms, struct net_ready *out, size_t max,
-              size_t *ret_n, struct why *why UNUSED)
-{
-    struct sim_node *n = node_of(net);
-
-    sim_point(n->sim, SIM_POINT_NET);
-    for (;;) {
-        if ((*ret_n = poller_collect(p, out, max)) > 0 || p->is_woken)
-            break;
-        if (!sim_wait(n->sim, &p->waiters, sim_deadline(n, deadline_ms), "poller"))
-            break;
-    }
-    p->is_woken = false;
-    return RC_OK;
-}
-
-static void
-n_poller_wake(struct net *net, struct net_poller *p)
-{
-    p->is_woken = true;
-    sim_wake_all(node_of(net)->sim, &p->waiters);
 }
 
 static const struct net_ops sim_net_ops = {
@@ -886,11 +723,11 @@ static const struct net_ops sim_net_ops = {
     .local = n_local,
     .peer = n_peer,
     .host_name = n_host_name,
-    .poller_new = n_poller_new,
-    .poller_free = n_poller_free,
-    .poller_set = n_poller_set,
-    .poller_wait = n_poller_wait,
-    .poller_wake = n_poller_wake,
+    .poller_new = sim_poller_new,
+    .poller_free = sim_poller_free,
+    .poller_set = sim_poller_set,
+    .poller_wait = sim_poller_wait,
+    .poller_wake = sim_poller_wake,
 };
 
 void

@@ -1,5 +1,5 @@
 /*
- * simsched -- nodes, fibers, simulated time and the trace.
+ * simsched -- nodes, fibers, the order in which they run, and the trace.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -27,7 +27,6 @@
 #endif
 
 #define GUARD_BYTES (16 * KB)
-#define WALL_START_MS UINT64_C(1767225600000)   /* 2026-01-01 */
 
 void *
 sim_alloc(size_t n)
@@ -245,8 +244,8 @@ stack_free(struct sim *s, void *stack)
     s->stacks[s->stack_count++] = stack;
 }
 
-static void
-fiber_free(struct sim *s, struct thread *t)
+void
+sim_fiber_free(struct sim *s, struct thread *t)
 {
     struct mem_heap *was;
 
@@ -315,8 +314,8 @@ fiber_main(unsigned high, unsigned low)
     abort();
 }
 
-static struct thread *
-fiber_new(struct sim_node *n, const char *name, void (*fn)(void *arg), void *arg)
+struct thread *
+sim_fiber_new(struct sim_node *n, const char *name, void (*fn)(void *arg), void *arg)
 {
     struct sim *s = n->sim;
     struct thread *t = sim_alloc(sizeof *t);
@@ -405,9 +404,8 @@ fiber_pick(struct sim *s)
     }
 }
 
-/* Let others run; the running fiber is ready or waiting. */
-static void
-reschedule(struct sim *s)
+void
+sim_reschedule(struct sim *s)
 {
     struct thread *self = s->running, *next = fiber_pick(s);
 
@@ -421,7 +419,7 @@ sim_wait(struct sim *s, struct sim_waitq *q, uint64_t deadline_us, const char *d
     struct thread *t = s->running;
 
     if (deadline_us <= s->now_us) {     /* others may still run first */
-        reschedule(s);
+        sim_reschedule(s);
         return false;
     }
     ready_remove(s, t);
@@ -432,7 +430,7 @@ sim_wait(struct sim *s, struct sim_waitq *q, uint64_t deadline_us, const char *d
         s->next_deadline_us = deadline_us;
     if (q != NULL)
         waitq_add(q, t);
-    reschedule(s);
+    sim_reschedule(s);
     t->deadline_us = FOREVER;
     return !t->timed_out;
 }
@@ -454,187 +452,8 @@ sim_point(struct sim *s, enum sim_point p)
     if (s->now_us / 1000 > s->options.limit_ms && !s->has_failed)
         fail_with_dump(s, "the history takes too long");
     if (s->has_failed || rng_below(&s->rng.rng, 3) == 0)
-        reschedule(s);
+        sim_reschedule(s);
 }
-
-static struct sim *sim_of_threads(struct threads *t) { return CONTAINER_OF(t, struct sim_node, threads)->sim; }
-
-/* Time, chance. */
-
-uint64_t
-sim_deadline(const struct sim_node *n, uint64_t mono_ms)
-{
-    uint64_t offset = n->mono_offset_us;
-
-    if (mono_ms >= (FOREVER >> 1) / 1000)
-        return FOREVER;
-    return mono_ms * 1000 < offset ? 0 : mono_ms * 1000 - offset;
-}
-
-static uint64_t
-clock_mono(struct clock *c)
-{
-    struct sim_node *n = CONTAINER_OF(c, struct sim_node, clock);
-
-    return ++n->sim->now_us + n->mono_offset_us;    /* asking takes time, so that no loop asks for ever */
-}
-
-static uint64_t
-clock_wall(struct clock *c)
-{
-    return WALL_START_MS + CONTAINER_OF(c, struct sim_node, clock)->sim->now_us / 1000;
-}
-
-/* struct threads. */
-
-struct mutex {
-    struct thread *owner;
-    struct sim_waitq waiters;
-};
-
-struct cond {
-    struct sim_waitq waiters;
-};
-
-static enum rc
-t_spawn(struct threads *ts, const char *name, void (*fn)(void *arg), void *arg, struct thread **ret, struct why *why UNUSED)
-{
-    sim_point(sim_of_threads(ts), SIM_POINT_LOCK);
-    *ret = fiber_new(CONTAINER_OF(ts, struct sim_node, threads), name, fn, arg);
-    return RC_OK;
-}
-
-static void
-t_join(struct threads *ts, struct thread *t)
-{
-    struct sim *s = sim_of_threads(ts);
-
-    sim_point(s, SIM_POINT_LOCK);
-    CHECK(!t->is_detached);
-    while (t->state != FIBER_DONE)
-        (void)sim_wait(s, &t->joiners, FOREVER, "join");    /* nothing but the end wakes it */
-    fiber_free(s, t);
-}
-
-static void
-t_detach(struct threads *ts, struct thread *t)
-{
-    sim_point(sim_of_threads(ts), SIM_POINT_LOCK);
-    t->is_detached = true;
-    if (t->state == FIBER_DONE)
-        fiber_free(sim_of_threads(ts), t);
-}
-
-static struct mutex *t_mutex_new(struct threads *ts UNUSED) { return mem_zalloc(sizeof(struct mutex)); }
-
-static void
-t_mutex_free(struct threads *ts UNUSED, struct mutex *m)
-{
-    if (m == NULL)
-        return;
-    CHECK(m->owner == NULL && m->waiters.head == NULL);
-    mem_free(m);
-}
-
-static void
-mutex_take(struct sim *s, struct mutex *m)
-{
-    CHECK(m->owner != s->running);
-    while (m->owner != NULL)
-        (void)sim_wait(s, &m->waiters, FOREVER, "mutex");   /* looked at again above */
-    m->owner = s->running;
-}
-
-static void
-mutex_give(struct sim *s, struct mutex *m)
-{
-    CHECK(m->owner == s->running);
-    m->owner = NULL;
-    sim_wake_one(s, &m->waiters);
-}
-
-static void
-t_lock(struct threads *ts, struct mutex *m)
-{
-    sim_point(sim_of_threads(ts), SIM_POINT_LOCK);
-    mutex_take(sim_of_threads(ts), m);
-}
-
-static void
-t_unlock(struct threads *ts, struct mutex *m)
-{
-    mutex_give(sim_of_threads(ts), m);
-    sim_point(sim_of_threads(ts), SIM_POINT_LOCK);
-}
-
-static struct cond *t_cond_new(struct threads *ts UNUSED) { return mem_zalloc(sizeof(struct cond)); }
-
-static void
-t_cond_free(struct threads *ts UNUSED, struct cond *c)
-{
-    if (c == NULL)
-        return;
-    CHECK(c->waiters.head == NULL);
-    mem_free(c);
-}
-
-static bool
-t_wait(struct threads *ts, struct cond *c, struct mutex *m, uint64_t deadline_ms)
-{
-    struct sim_node *n = CONTAINER_OF(ts, struct sim_node, threads);
-    bool in_time;
-
-    mutex_give(n->sim, m);
-    in_time = sim_wait(n->sim, &c->waiters, sim_deadline(n, deadline_ms), "condition");
-    sim_point(n->sim, SIM_POINT_LOCK);
-    mutex_take(n->sim, m);
-    return in_time;
-}
-
-static void
-t_signal(struct threads *ts, struct cond *c)
-{
-    sim_wake_one(sim_of_threads(ts), &c->waiters);
-}
-
-static void
-t_broadcast(struct threads *ts, struct cond *c)
-{
-    sim_wake_all(sim_of_threads(ts), &c->waiters);
-}
-
-static void
-t_sleep_until(struct threads *ts, uint64_t deadline_ms)
-{
-    struct sim_node *n = CONTAINER_OF(ts, struct sim_node, threads);
-
-    sim_point(n->sim, SIM_POINT_LOCK);
-    (void)sim_wait(n->sim, NULL, sim_deadline(n, deadline_ms), "sleep");    /* only time ends it */
-}
-
-static void
-t_yield(struct threads *ts)
-{
-    sim_point(sim_of_threads(ts), SIM_POINT_LOCK);
-    reschedule(sim_of_threads(ts));
-}
-
-static const struct threads_ops sim_threads_ops = {
-    .spawn = t_spawn,
-    .join = t_join,
-    .detach = t_detach,
-    .mutex_new = t_mutex_new,
-    .mutex_free = t_mutex_free,
-    .lock = t_lock,
-    .unlock = t_unlock,
-    .cond_new = t_cond_new,
-    .cond_free = t_cond_free,
-    .wait = t_wait,
-    .signal = t_signal,
-    .broadcast = t_broadcast,
-    .sleep_until = t_sleep_until,
-    .yield = t_yield,
-};
 
 /* Nodes. */
 
@@ -648,7 +467,7 @@ sim_node_new(struct sim *s, const char *name, const char *address)
     n->index = s->node_count++;
     (void)snprintf(n->name, sizeof n->name, "%s", name);
     (void)snprintf(n->address, sizeof n->address, "%s", address);
-    n->clock = (struct clock){ clock_mono, clock_wall };
+    n->clock = (struct clock){ sim_clock_mono, sim_clock_wall };
     rng_seed(&n->rng, rng_u64(&s->rng.rng));
     n->threads.ops = &sim_threads_ops;
     n->mono_offset_us = rng_below(&s->rng.rng, UINT64_C(1) << 32) * 1000;
@@ -685,7 +504,7 @@ void
 sim_node_spawn(struct sim_node *n, const char *name, void (*fn)(void *arg), void *arg)
 {
     CHECK(n->is_up);
-    fiber_new(n, name, fn, arg)->is_detached = true;
+    sim_fiber_new(n, name, fn, arg)->is_detached = true;
 }
 
 static void
@@ -698,7 +517,7 @@ node_drop(struct sim_node *n, enum sim_crash how)
     for (struct thread *t = s->fibers; t != NULL; t = next) {
         next = t->all_next;
         if (t->node == n)
-            fiber_free(s, t);
+            sim_fiber_free(s, t);
     }
     n->is_up = false;
     n->lost_power = how == SIM_POWER;
@@ -787,7 +606,7 @@ sim_run(struct sim *s, void (*fn)(struct sim *s, void *arg), void *arg)
             stack_free(s, t->stack);
             t->stack = NULL;
             if (t->is_detached)
-                fiber_free(s, t);
+                sim_fiber_free(s, t);
         }
         if (s->dying != NULL) {
             struct sim_node *n = s->dying;

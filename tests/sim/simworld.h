@@ -98,7 +98,10 @@ void sim_set_reset_ppm(struct sim *s, uint32_t ppm);
 /* Disk: capacity in bytes; and the nth operation from now of kind p (READ, WRITE, SYNC) fails with RC_IO. */
 void sim_disk_limit(struct sim_node *n, uint64_t bytes);
 void sim_disk_fail(struct sim_node *n, enum sim_point p, uint64_t nth);
+uint64_t sim_disk_used(struct sim_node *n);
 /* Flip one bit of a file, past the cache and below any checksum.  False: no such file or byte. */
 bool sim_disk_flip(struct sim_node *n, const char *path, uint64_t at, unsigned bit);
+/* Flip a drawn bit of a drawn file whose name begins with prefix. */
+bool sim_disk_flip_any(struct sim_node *n, const char *prefix);
 
 #endif

@@ -23,28 +23,37 @@ content(uint64_t seed, uint64_t at, uint8_t *p, size_t n)
     }
 }
 
+/* One thread of the client. */
+struct worker {
+    struct workload *wl;
+    struct fs *fs;
+    const struct world *w;
+    unsigned number;
+};
+
 static struct name *
-name_new(struct workload *wl, bool is_dir, struct rng *rng)
+name_new(struct worker *k, bool is_dir, struct rng *rng)
 {
+    struct workload *wl = k->wl;
     struct name *n;
 
     if (wl->count == WORKLOAD_NAMES_MAX)
         return NULL;
     n = &wl->names[wl->count];
-    *n = (struct name){ .state = NAME_CREATING, .is_dir = is_dir, .seed = rng_u64(rng) };
+    *n = (struct name){ .state = NAME_CREATING, .worker = k->number, .is_dir = is_dir, .seed = rng_u64(rng) };
     (void)snprintf(n->path, sizeof n->path, "/work/%s%u", is_dir ? "d" : "f", wl->count);
     wl->count++;
     return n;
 }
 
-/* A name that is there, or NULL. */
+/* A name of this worker that is there, or NULL. */
 static struct name *
-name_drawn(struct workload *wl, struct rng *rng)
+name_drawn(struct worker *k, struct rng *rng)
 {
-    for (int tries = 0; tries < 10 && wl->count > 0; tries++) {
-        struct name *n = &wl->names[rng_below(rng, wl->count)];
+    for (int tries = 0; tries < 20 && k->wl->count > 0; tries++) {
+        struct name *n = &k->wl->names[rng_below(rng, k->wl->count)];
 
-        if (n->state == NAME_THERE)
+        if (n->state == NAME_THERE && n->worker == k->number)
             return n;
     }
     return NULL;
@@ -64,14 +73,18 @@ expect_no_lie(struct workload *wl, const struct name *n, const char *what, enum 
 }
 
 static void
-put(struct workload *wl, struct fs *fs, struct rng *rng)
+put(struct worker *k)
 {
-    struct name *n = name_new(wl, false, rng);
+    struct workload *wl = k->wl;
+    struct fs *fs = k->fs;
+    struct rng *rng = k->w->rng;
+    struct name *n = name_new(k, false, rng);
     struct fs_create_options o = { .replication = 3 };
     struct fs_writer *wr;
     uint8_t part[6000];
     struct why why;
     uint64_t left;
+    bool is_sync;
     enum rc rc;
 
     if (n == NULL)
@@ -82,16 +95,19 @@ put(struct workload *wl, struct fs *fs, struct rng *rng)
         return;
     }
     for (left = n->bytes; left > 0;) {
-        size_t k = 1 + rng_below(rng, sizeof part);
+        size_t part_n = 1 + rng_below(rng, sizeof part);
 
-        k = k < left ? k : left;
-        content(n->seed, n->bytes - left, part, k);
-        if ((rc = fs_write(wr, part, k, &why)) != RC_OK)
+        part_n = part_n < left ? part_n : left;
+        content(n->seed, n->bytes - left, part, part_n);
+        if ((rc = fs_write(wr, part, part_n, &why)) != RC_OK)
             break;
-        left -= k;
-        if (rng_below(rng, 10) == 0 && (rc = fs_flush(wr, true, &why)) != RC_OK)
+        left -= part_n;
+        if (rng_below(rng, 5) != 0)
+            continue;
+        is_sync = rng_below(rng, 2) == 0;
+        if ((rc = fs_flush(wr, is_sync, &why)) != RC_OK)
             break;
-        if (rc == RC_OK && rng_below(rng, 10) == 0 && (rc = fs_flush(wr, true, &why)) == RC_OK)
+        if (is_sync)
             n->synced = n->bytes - left;
     }
     if (left > 0) {
@@ -106,9 +122,12 @@ put(struct workload *wl, struct fs *fs, struct rng *rng)
 }
 
 static void
-make_dir(struct workload *wl, struct fs *fs, struct rng *rng)
+make_dir(struct worker *k)
 {
-    struct name *n = name_new(wl, true, rng);
+    struct workload *wl = k->wl;
+    struct fs *fs = k->fs;
+    struct rng *rng = k->w->rng;
+    struct name *n = name_new(k, true, rng);
     struct why why;
     enum rc rc;
 
@@ -121,16 +140,19 @@ make_dir(struct workload *wl, struct fs *fs, struct rng *rng)
 }
 
 static void
-move(struct workload *wl, struct fs *fs, struct rng *rng)
+move(struct worker *k)
 {
-    struct name *n = name_drawn(wl, rng);
+    struct workload *wl = k->wl;
+    struct fs *fs = k->fs;
+    struct rng *rng = k->w->rng;
+    struct name *n = name_drawn(k, rng);
     struct why why;
     bool moved = false;
     enum rc rc;
 
     if (n == NULL)
         return;
-    (void)snprintf(n->next_path, sizeof n->next_path, "/work/m%u", wl->operations);
+    (void)snprintf(n->next_path, sizeof n->next_path, "/work/m%u-%u", k->number, wl->operations);
     n->state = NAME_MOVING;
     if (rng_below(rng, 2) == 0) {
         rc = fs_rename_to(fs, n->path, n->next_path, false, &why);
@@ -145,9 +167,12 @@ move(struct workload *wl, struct fs *fs, struct rng *rng)
 }
 
 static void
-delete(struct workload *wl, struct fs *fs, struct rng *rng)
+delete(struct worker *k)
 {
-    struct name *n = name_drawn(wl, rng);
+    struct workload *wl = k->wl;
+    struct fs *fs = k->fs;
+    struct rng *rng = k->w->rng;
+    struct name *n = name_drawn(k, rng);
     bool deleted = false;
     struct why why;
     enum rc rc;
@@ -193,9 +218,12 @@ out:
 }
 
 static void
-get(struct workload *wl, struct fs *fs, struct rng *rng)
+get(struct worker *k)
 {
-    struct name *n = name_drawn(wl, rng);
+    struct workload *wl = k->wl;
+    struct fs *fs = k->fs;
+    struct rng *rng = k->w->rng;
+    struct name *n = name_drawn(k, rng);
     struct why why;
     enum rc rc;
 
@@ -206,38 +234,53 @@ get(struct workload *wl, struct fs *fs, struct rng *rng)
     expect_no_lie(wl, n, "read", rc, &why);
 }
 
+static void
+work(void *arg)
+{
+    struct worker *k = arg;
+    struct workload *wl = k->wl;
+
+    while (wl->operations < wl->target) {
+        uint64_t what = rng_below(k->w->rng, 10);
+
+        wl->operations++;
+        if (what < 4)
+            put(k);
+        else if (what < 5)
+            make_dir(k);
+        else if (what < 7)
+            move(k);
+        else if (what < 8)
+            delete(k);
+        else
+            get(k);
+        thread_sleep_until(k->w->threads, clock_deadline(k->w->clock, rng_below(k->w->rng, 100)));
+    }
+}
+
 void
 workload_run(struct workload *wl, struct machine *m)
 {
     const struct world *w = sim_node_world(m->node);
+    struct worker workers[WORKLOAD_WORKERS];
+    struct thread *threads[WORKLOAD_WORKERS];
     struct conf conf;
     struct why why;
     struct fs *fs;
-    enum rc rc;
 
     cluster_conf(wl->c, m, CL, &conf);
-    if ((rc = fs_open(w, &conf, NULL, "root", &fs, &why)) != RC_OK)
+    if (fs_open(w, &conf, NULL, "root", &fs, &why) != RC_OK)
         sim_fail(wl->c->s, "client: %s", why.text);
-    while ((rc = fs_mkdirs(fs, "/work", 0755, true, &why)) != RC_OK) {
+    while (fs_mkdirs(fs, "/work", 0755, true, &why) != RC_OK) {
         sim_note(wl->c->s, "waiting", "%s", why.text);
         thread_sleep_until(w->threads, clock_deadline(w->clock, 200));
     }
-    while (wl->operations < wl->target) {
-        uint64_t what = rng_below(w->rng, 10);
-
-        wl->operations++;
-        if (what < 4)
-            put(wl, fs, w->rng);
-        else if (what < 5)
-            make_dir(wl, fs, w->rng);
-        else if (what < 7)
-            move(wl, fs, w->rng);
-        else if (what < 8)
-            delete(wl, fs, w->rng);
-        else
-            get(wl, fs, w->rng);
-        thread_sleep_until(w->threads, clock_deadline(w->clock, rng_below(w->rng, 200)));
+    for (unsigned i = 0; i < WORKLOAD_WORKERS; i++) {
+        workers[i] = (struct worker){ wl, fs, w, i };
+        SIM_CHECK(wl->c->s, thread_spawn(w->threads, "worker", work, &workers[i], &threads[i], &why) == RC_OK);
     }
+    for (unsigned i = 0; i < WORKLOAD_WORKERS; i++)
+        thread_join(w->threads, threads[i]);
     fs_close(fs);
     conf_fini(&conf);
     wl->is_done = true;
@@ -255,6 +298,28 @@ look(struct fs *fs, const char *path, struct arena *a, bool *ret_there, struct f
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
+/* RC_BUSY until every block of the file is on every DataNode. */
+static enum rc
+check_replicas(struct fs *fs, const char *path, struct why *why)
+{
+    struct fs_block *blocks;
+    struct arena a;
+    uint64_t bytes;
+    size_t n;
+    enum rc rc;
+
+    arena_init(&a, 1 * MB);
+    if ((rc = fs_blocks(fs, path, 0, UINT32_MAX, &a, &blocks, &n, &bytes, why)) != RC_OK)
+        goto out;
+    for (size_t i = 0; i < n && rc == RC_OK; i++)
+        if (blocks[i].location_count != CLUSTER_DATANODES || blocks[i].corrupt)
+            rc = why_set(why, RC_BUSY, "block %llu of %s has %zu replicas%s", (unsigned long long)blocks[i].id, path,
+                         blocks[i].location_count, blocks[i].corrupt ? ", all corrupt" : "");
+out:
+    arena_fini(&a);
+    return rc;
+}
+
 static enum rc
 check_at(struct workload *wl, struct fs *fs, const struct name *n, const char *path, const struct fs_status *st,
          struct why *why)
@@ -267,11 +332,11 @@ check_at(struct workload *wl, struct fs *fs, const struct name *n, const char *p
     if (n->is_dir)
         return RC_OK;
     if (n->state != NAME_CREATING)
-        return read_whole(wl, fs, n, path, n->bytes, why);
+        return (rc = check_replicas(fs, path, why)) != RC_OK ? rc : read_whole(wl, fs, n, path, n->bytes, why);
     if ((rc = fs_is_closed(fs, path, &is_closed, why)) != RC_OK)
         return rc;
     if (!is_closed)
-        return RC_OK;           /* its writer died and its lease has not ended yet */
+        return RC_OK;           /* its writer died; blocks without a writer are not recovered in this version */
     if (st->bytes > n->bytes || st->bytes < n->synced)
         sim_fail(wl->c->s, "%s was cut to %llu of %llu bytes, %llu were synced", path, (unsigned long long)st->bytes,
                  (unsigned long long)n->bytes, (unsigned long long)n->synced);

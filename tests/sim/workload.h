@@ -16,6 +16,7 @@
 #include "tests/sim/cluster.h"
 
 #define WORKLOAD_NAMES_MAX 400
+#define WORKLOAD_WORKERS 3  /* threads of the client */
 
 enum name_state {
     NAME_CREATING,          /* may be missing; if it is closed it holds a prefix */
@@ -27,6 +28,7 @@ enum name_state {
 
 struct name {
     enum name_state state;
+    unsigned worker;        /* the only one that touches it */
     bool is_dir;
     char path[48], next_path[48];
     uint64_t seed, bytes;   /* content */
