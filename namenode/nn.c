@@ -286,6 +286,7 @@ nn_serve(struct nn *nn, struct net_addr *ret_at, struct why *why)
     struct rpc_server_options o = { .frame_max = nn->conf.rpc_frame_max, .conn_max = nn->conf.rpc_conn_max,
                                     .inflight_max = 100, .idle_ms = 120000, .may_proxy = may_proxy, .proxy_arg = nn };
     struct rpc_service *services = mem_calloc(nn->protocols.count, sizeof *services);
+    uint64_t txid = nn->core->txid;     /* the core's own once its thread runs */
     enum rc rc;
 
     if (services == NULL)
@@ -297,7 +298,7 @@ nn_serve(struct nn *nn, struct net_addr *ret_at, struct why *why)
         goto out;
     *ret_at = *rpc_server_address(nn->server);
     log_info("namenode_serves", "rpc=%s:%u dir=%s cluster=%s txid=%" PRIu64, ret_at->host, ret_at->port, nn->dir,
-             nn->id.cluster_id, nn->core->txid);
+             nn->id.cluster_id, txid);
 out:
     mem_free(services);
     if (rc != RC_OK)

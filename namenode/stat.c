@@ -129,6 +129,30 @@ list_dir(struct listing *l, const struct nn_inode *dir, struct span after, struc
     return count_after(l->r, dir->id, last, &list->remainingentries, why);
 }
 
+/* Locations of the entries that are files; fewer entries when there would be more than `cap` replicas to name. */
+static enum rc
+add_locations(struct listing *l, const struct nn_inode *dir, struct why *why)
+{
+    DirectoryListingProto *list = l->list;
+    size_t replicas = 0;
+    enum rc rc;
+
+    for (size_t i = 0; i < list->n_partiallisting; i++) {
+        HdfsFileStatusProto *s = list->partiallisting[i];
+
+        if (replicas >= l->cap) {
+            list->n_partiallisting = i;
+            return count_after(l->r, dir->id, pb_span(list->partiallisting[i - 1]->path), &list->remainingentries, why);
+        }
+        if (l->inodes[i].type != NN_FILE)
+            continue;
+        if ((rc = nn_blocks_locate_all(l->r, l->call, &l->inodes[i], &s->locations, why)) != RC_OK)
+            return rc;
+        replicas += s->locations->n_blocks * l->inodes[i].replication;
+    }
+    return RC_OK;
+}
+
 static bool
 is_snapshot_dir(const struct nn_path *p)
 {
@@ -165,9 +189,8 @@ nn_do_get_listing(struct nn_reader *r, struct rpc_call *call, const GetListingRe
         if ((rc = nn_may(&caller, &r->db, &p, p.depth, MAY_READ | MAY_EXECUTE, why)) == RC_OK)
             rc = list_dir(&l, nn_path_last(&p), pb_span(req->startafter), why);
     }
-    for (size_t i = 0; rc == RC_OK && req->needlocation && i < l.list->n_partiallisting; i++)
-        if (l.inodes[i].type == NN_FILE)
-            rc = nn_blocks_locate_all(r, call, &l.inodes[i], &l.list->partiallisting[i]->locations, why);
+    if (rc == RC_OK && req->needlocation)
+        rc = add_locations(&l, nn_path_last(&p), why);
     ret->dirlist = l.list;
     return rc;
 }
