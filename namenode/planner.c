@@ -167,7 +167,11 @@ enum rc nn_periodic_replication(struct nn_core *core, struct why *why)
                 return rc;
             continue;
         }
-        if ((rc = nn_roster_get(m->roster, b.id, &list, why)) != RC_OK || (rc = plan_block(core, &b, &list, why)) != RC_OK)
+        if ((rc = nn_roster_get(m->roster, b.id, &list, why)) != RC_OK)
+            return rc;
+        if ((rc = plan_block(core, &b, &list, why)) == RC_BUSY)
+            break;                  /* a node has too many orders: the rest when it has carried some out */
+        if (rc != RC_OK)
             return rc;
     }
     nn_orders_kick(core);
@@ -195,8 +199,8 @@ static enum rc read_freed(struct nn_core *core, struct freed *ret, size_t *ret_n
     return rc;
 }
 
-/* Order what is left of a freed block away; *ret_done when nothing is left. */
-static enum rc free_one(struct nn_core *core, struct block_id block, bool *ret_done, struct why *why)
+/* Order what is left of a freed block away; *ret_done when nothing is left, *ret_ordered when something could be ordered. */
+static enum rc free_one(struct nn_core *core, struct block_id block, bool *ret_done, bool *ret_ordered, struct why *why)
 {
     struct nn_blocks *m = core->blocks;
     struct nn_replicas list;
@@ -217,6 +221,7 @@ static enum rc free_one(struct nn_core *core, struct block_id block, bool *ret_d
         /* The block is gone for ever, so whatever stamp the replica has got since. */
         if ((rc = order_drop(core, block, core->next.stamp - 1, s, 0, "file_deleted", why)) != RC_OK)
             return rc;
+        *ret_ordered = true;
     }
     return RC_OK;
 }
@@ -227,6 +232,7 @@ enum rc nn_periodic_freed(struct nn_core *core, struct why *why)
     struct nn_edit e = { .kind = EDIT_FREED_DONE, .at_ms = nn_core_now_ms(core) };
     struct freed rows[FREED_ROWS];
     struct buf done;
+    bool progress = false;          /* there are rows that wait for a dead node and that nothing can be done about */
     size_t n;
     enum rc rc;
 
@@ -240,7 +246,8 @@ enum rc nn_periodic_freed(struct nn_core *core, struct why *why)
     for (size_t i = 0; i < n && rc == RC_OK; i++) {
         bool all_gone;
 
-        if ((rc = free_one(core, rows[i].block, &all_gone, why)) == RC_OK && all_gone) {
+        if ((rc = free_one(core, rows[i].block, &all_gone, &progress, why)) == RC_OK && all_gone) {
+            progress = true;
             buf_varint(&done, rows[i].block.v);
             rc = nn_roster_put(core->blocks->roster, rows[i].block, &none, why);
         }
@@ -256,7 +263,7 @@ enum rc nn_periodic_freed(struct nn_core *core, struct why *why)
     if (rc == RC_BUSY)              /* a node has too many orders: the rest when it has carried some out */
         rc = RC_OK;
     nn_orders_kick(core);
-    if (rc == RC_OK && n == FREED_ROWS)
+    if (rc == RC_OK && n == FREED_ROWS && progress)
         nn_periodic_hurry(core, NN_PERIODIC_FREED);
     return rc;
 }

@@ -10,6 +10,7 @@
 
 #define SWEEP_ROWS 2000             /* of one step */
 #define SWEEP_EVERY_MS 600000       /* also when nothing asks for one */
+#define LEAVING_EVERY_MS 30000      /* while a node waits to be decommissioned */
 
 void nn_sweep_want(struct nn_core *core)
 {
@@ -138,12 +139,20 @@ enum rc nn_sweep_step(struct nn_core *core, struct why *why)
     return rc;
 }
 
+static uint64_t period_ms(const struct nn_blocks *b)
+{
+    for (size_t i = 0; i < b->nodes.count; i++)
+        if (b->nodes.all[i]->admin == NN_DECOMMISSIONING && !b->nodes.all[i]->dead)
+            return LEAVING_EVERY_MS;
+    return SWEEP_EVERY_MS;
+}
+
 enum rc nn_periodic_sweep(struct nn_core *core, struct why *why)
 {
     struct nn_sweep *s = &core->blocks->sweep;
     enum rc rc;
 
-    if (!s->running && !s->wanted && nn_core_mono_ms(core) - s->done_ms < SWEEP_EVERY_MS)
+    if (!s->running && !s->wanted && nn_core_mono_ms(core) - s->done_ms < period_ms(core->blocks))
         return RC_OK;
     rc = nn_sweep_step(core, why);
     if (rc == RC_OK && (s->running || s->wanted))

@@ -714,6 +714,101 @@ START_TEST(log_replayed_gives_equal_tables)
 }
 END_TEST
 
+/* getFileInfo's length; -1 when there is no such file. */
+static int64_t length_of(const char *path)
+{
+    GetFileInfoRequestProto q = GET_FILE_INFO_REQUEST_PROTO__INIT;
+    const GetFileInfoResponseProto *r;
+    struct fake_call *c;
+    int64_t length;
+
+    q.src = fake_text(path);
+    c = fake_start(&f, "getFileInfo", &q.base);
+    ck_assert_msg(!c->failed, "%s", c->why.text);
+    r = (GetFileInfoResponseProto *)(void *)c->call.reply;
+    length = r->fs == NULL ? -1 : (int64_t)r->fs->length;
+    fake_end(c);
+    return length;
+}
+
+static bool is_closed(const char *path)
+{
+    IsFileClosedRequestProto q = IS_FILE_CLOSED_REQUEST_PROTO__INIT;
+    struct fake_call *c;
+    bool closed;
+
+    q.src = fake_text(path);
+    c = fake_start(&f, "isFileClosed", &q.base);
+    ck_assert_msg(!c->failed, "%s", c->why.text);
+    closed = ((IsFileClosedResponseProto *)(void *)c->call.reply)->result;
+    fake_end(c);
+    return closed;
+}
+
+START_TEST(file_whose_writer_died_after_its_last_byte_is_closed)
+{
+    int nodes[NODES];
+    DnBlock b, half;
+
+    create("/whole", 3);
+    add_block("/whole", NULL, &b, nodes);
+    for (int i = 0; i < 3; i++)
+        dn_change(nodes[i], DN_CHANGE__KIND__RECEIVED, b);
+    create("/half", 3);
+    add_block("/half", NULL, &half, nodes);
+    dn_change(nodes[0], DN_CHANGE__KIND__RECEIVED, half);       /* the others are still writing */
+    ck_assert_int_eq(length_of("/whole"), 0);
+    pass(1250000, 0xf);
+    ck_assert(is_closed("/whole"));
+    ck_assert_int_eq(length_of("/whole"), BYTES);
+    ck_assert(!is_closed("/half"));
+}
+END_TEST
+
+START_TEST(leaving_node_keeps_its_replicas_until_they_are_elsewhere)
+{
+    int nodes[NODES], spare;
+    DnBlock b = write_file("/f", nodes), what, none;
+    DnOrder o = DN_ORDER__INIT;
+    char path[100], target[16];
+    FILE *list;
+
+    spare = other_than(nodes);
+    snprintf(path, sizeof path, "%s/exclude", f.dir);
+    ck_assert_ptr_nonnull(list = fopen(path, "w"));
+    fprintf(list, "%s\n", dn[nodes[2]].host);
+    fclose(list);
+    ck_assert_int_eq(conf_set(&f.conf, "dfs.hosts.exclude", path, "test", &why), RC_OK);
+    fake_nn_restart(&f);
+    for (int i = 0; i < NODES; i++) {
+        dn_register(i);
+        dn_report(i, &b, i == spare ? 0 : 1);
+    }
+    pass(8000, 0xf);
+    ck_assert_int_eq((int)f.nn->core->blocks->nodes.all[0]->admin + (int)f.nn->core->blocks->nodes.all[1]->admin +
+                     (int)f.nn->core->blocks->nodes.all[2]->admin + (int)f.nn->core->blocks->nodes.all[3]->admin,
+                     (int)NN_DECOMMISSIONING);
+    for (int i = 0, copies = 0; i < NODES; i++) {
+        if (dn_orders(i, &o, &what, target) == 1) {
+            ck_assert_int_eq((int)o.kind, DN_ORDER__KIND__COPY);
+            ck_assert_int_eq(node_of(target), spare);
+            copies++;
+        }
+        ck_assert(i < NODES - 1 || copies == 1);
+    }
+    dn_change(spare, DN_CHANGE__KIND__RECEIVED, b);
+    pass(35000, 0xf);                                   /* the next sweep */
+    for (size_t i = 0; i < NODES; i++) {
+        const struct nn_node *n = f.nn->core->blocks->nodes.all[i];
+
+        ck_assert_int_eq((int)n->admin, strcmp(n->uuid, dn[nodes[2]].uuid) == 0 ? NN_DECOMMISSIONED : NN_NORMAL);
+        ck_assert_uint_eq(dn_orders((int)i, &o, &what, NULL), 0);
+    }
+    create("/g", 4);
+    ck_assert_uint_eq(add_block("/g", NULL, &none, nodes), 3);
+}
+END_TEST
+
 START_TEST(refused_placement_names_each_node)
 {
     int nodes[NODES];
@@ -749,6 +844,8 @@ Suite *suite_nn_blocks(void)
     tcase_add_test(tc, recovered_pipeline_makes_older_stamps_outdated);
     tcase_add_test(tc, held_orders_call_is_answered_when_there_is_something_or_time_is_up);
     tcase_add_test(tc, log_replayed_gives_equal_tables);
+    tcase_add_test(tc, file_whose_writer_died_after_its_last_byte_is_closed);
+    tcase_add_test(tc, leaving_node_keeps_its_replicas_until_they_are_elsewhere);
     tcase_add_test(tc, refused_placement_names_each_node);
     suite_add_tcase(s, tc);
     return s;
