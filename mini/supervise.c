@@ -139,8 +139,8 @@ await_ready(struct supervisor *s, struct member *m, int fd, struct why *why)
             break;
         if ((k = read(fd, line + n, sizeof line - 1 - n)) < 0 && errno == EINTR)
             continue;
-        if (k <= 0 || (n += (size_t)k) == sizeof line - 1)
-            break;
+        if (k <= 0 || (n += (size_t)k) == sizeof line - 1 || line[n - 1] == '\n')
+            break;      /* the line is what counts: a child of the daemon may keep the pipe open */
     }
     (void)close(fd);
     line[n] = 0;
