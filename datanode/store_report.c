@@ -102,7 +102,6 @@ dn_store_sent(struct dn_store *s, unsigned volume, uint64_t seq)
         n++;
     v->unsent_n -= n;
     if (n > 0)
-        if (n > 0)
         memmove(v->unsent, v->unsent + n, v->unsent_n * sizeof *v->unsent);
     if (seq > v->sent)
         v->sent = seq;

@@ -514,6 +514,9 @@ node_drop(struct sim_node *n, enum sim_crash how)
     struct thread *next;
 
     sim_note(s, "crash", "node=%s how=%s", n->name, how == SIM_KILL ? "kill" : "power");
+    for (struct thread *t = s->fibers; t != NULL; t = t->all_next)
+        if (t->node == n)
+            waitq_remove(t);        /* first all: one may wait for the end of another */
     for (struct thread *t = s->fibers; t != NULL; t = next) {
         next = t->all_next;
         if (t->node == n)
