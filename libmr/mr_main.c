@@ -15,15 +15,9 @@ static const struct command {
     const char *name, *words, *about;
     int (*run)(struct mr_cmd *c, int argc, char **argv);
 } commands[] = {
-    { "run", "[--local] JOB.so [-D KEY=VALUE ...] -input PATH ... -output PATH [--overwrite] [--priority N]",
-      "run a job and wait for its end", mr_cmd_run },
-    { "new", "NAME", "write NAME.c, a job to start from", mr_cmd_new },
-    { "ps", "[--all] [--json]", "jobs that run; with --all also those that have ended", mr_cmd_ps },
-    { "status", "JOB [--json]", "a job and its attempts", mr_cmd_status },
-    { "kill", "JOB ...", "end jobs", mr_cmd_kill },
-    { "logs", "JOB [ATTEMPT]", "what a job's attempts printed", mr_cmd_logs },
-    { "counters", "JOB [--json]", "what a job counted", mr_cmd_counters },
-    { "nodes", "[--json]", "TaskTrackers and their slots", mr_cmd_nodes },
+#define COMMAND(name, words, about, fn) { name, words, about, fn },
+#include "libmr/commands.def"
+#undef COMMAND
 };
 
 static void
@@ -122,9 +116,15 @@ who_am_i(void)
 static int
 run_command(struct mr_cmd *c, int argc, char **argv)
 {
-    for (size_t k = 0; k < ARRAY_LEN(commands); k++)
-        if (strcmp(argv[0], commands[k].name) == 0)
-            return commands[k].run(c, argc - 1, argv + 1);
+    for (size_t k = 0; k < ARRAY_LEN(commands); k++) {
+        if (strcmp(argv[0], commands[k].name) != 0)
+            continue;
+        if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+            printf("mr %s %s\n    %s\n", commands[k].name, commands[k].words, commands[k].about);
+            return MR_DONE;
+        }
+        return commands[k].run(c, argc - 1, argv + 1);
+    }
     if (strcmp(argv[0], "help") == 0) {
         print_help();
         return MR_DONE;

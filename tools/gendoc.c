@@ -89,6 +89,12 @@ static const struct command commands[] = {
 #undef COMMAND
 };
 
+static const struct command mr_commands[] = {
+#define COMMAND(word, form, text, fn) { .name = (word), .usage = (form), .about = (text) },
+#include "libmr/commands.def"
+#undef COMMAND
+};
+
 struct code {
     const char *name;
     int number;
@@ -367,11 +373,9 @@ put_roff_flags(FILE *out)
 }
 
 static void
-put_roff_commands(FILE *out)
+put_roff_commands(FILE *out, const struct command *c, size_t count)
 {
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
-        const struct command *c = &commands[i];
-
+    for (; count > 0; c++, count--) {
         fprintf(out, ".TP\n.BI \"%s \" \"", c->name);
         put_roff(out, c->usage);
         fputs("\"\n", out);
@@ -393,8 +397,12 @@ put_macro(FILE *out, const char *name)
         put_roff_flags(out);
         return true;
     }
-    if (strcmp(name, "COMMANDS") == 0) {
-        put_roff_commands(out);
+    if (strcmp(name, "COMMANDS dfs") == 0) {
+        put_roff_commands(out, commands, ARRAY_LEN(commands));
+        return true;
+    }
+    if (strcmp(name, "COMMANDS mr") == 0) {
+        put_roff_commands(out, mr_commands, ARRAY_LEN(mr_commands));
         return true;
     }
     if (strcmp(name, "KEYS") == 0) {
