@@ -51,7 +51,7 @@ static enum rc take_storages(struct nn_core *core, struct nn_node *n, DnStorage 
     for (size_t i = 0; i < n->storage_count; i++)
         n->storages[i]->failed = true;          /* unless it is in the list */
     for (size_t i = 0; i < count; i++) {
-        struct nn_storage *s;
+        struct nn_storage *s = NULL;
 
         if (list[i]->uuid[0] == '\0')
             return why_set(why, RC_BAD_MESSAGE, "a storage of %s has no uuid", n->address);
@@ -152,7 +152,7 @@ static enum rc find_storage(struct nn_core *core, const struct nn_node *n, const
 enum rc nn_do_dn_heartbeat(struct nn_core *core, struct rpc_call *call, const DnHeartbeatRequest *req, DnHeartbeatReply *ret,
                            struct why *why)
 {
-    struct nn_storage *s;
+    struct nn_storage *s = NULL;
     struct nn_node *n;
     enum rc rc;
 
@@ -233,7 +233,7 @@ enum rc nn_do_dn_order_failed(struct nn_core *core, struct rpc_call *call, const
 enum rc nn_do_dn_blocks_changed(struct nn_core *core, struct rpc_call *call, const DnBlocksChangedRequest *req,
                                 DnBlocksChangedReply *ret, struct why *why)
 {
-    struct nn_storage *s;
+    struct nn_storage *s = NULL;
     struct nn_node *n;
     enum rc rc;
 
@@ -255,7 +255,7 @@ enum rc nn_do_dn_blocks_changed(struct nn_core *core, struct rpc_call *call, con
 enum rc nn_do_dn_report_hashes(struct nn_core *core, struct rpc_call *call, const DnReportHashesRequest *req,
                                DnReportHashesReply *ret, struct why *why)
 {
-    struct nn_storage *s;
+    struct nn_storage *s = NULL;
     struct nn_node *n;
     enum rc rc;
 
@@ -269,7 +269,7 @@ enum rc nn_do_dn_report_hashes(struct nn_core *core, struct rpc_call *call, cons
 enum rc nn_do_dn_report_range(struct nn_core *core, struct rpc_call *call, const DnReportRangeRequest *req,
                               DnReportRangeReply *ret, struct why *why)
 {
-    struct nn_storage *s;
+    struct nn_storage *s = NULL;
     struct nn_node *n;
     enum rc rc;
 
