@@ -1,8 +1,8 @@
 /*
  * nn_replay DIR -- is the log of the NameNode in DIR the whole truth?
  *
- * Applies the log to an empty database and compares the tables.  The NameNode
- * must not be running.  Exit status 0: equal; 1: different or unreadable, with
+ * Applies the log to an empty database and compares the tables, then looks
+ * whether all rules of verify.h hold.  The NameNode must not be running.  Exit status 0: equal; 1: different or unreadable, with
  * the reason on stderr; 2: used wrongly.
  */
 #include <stdio.h>
@@ -15,6 +15,7 @@
 #include "core/net/net.h"
 #include "namenode/db.h"
 #include "namenode/txlog.h"
+#include "namenode/verify.h"
 
 static enum rc
 replay(const struct world *w, const struct conf *conf, const char *dir, const char *scratch, struct why *why)
@@ -33,7 +34,8 @@ replay(const struct world *w, const struct conf *conf, const char *dir, const ch
     if ((rc = nn_db_open(&copy, vfs, path, true, conf, why)) != RC_OK ||
         (rc = nn_txlog_replay(&original, &copy, why)) != RC_OK)
         goto out;
-    rc = nn_txlog_compare(&original, &copy, why);
+    if ((rc = nn_txlog_compare(&original, &copy, why)) == RC_OK)
+        rc = nn_verify(&original, why);
 out:
     nn_db_fini(&copy);
     nn_db_fini(&original);

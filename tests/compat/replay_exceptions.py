@@ -293,6 +293,13 @@ def replay(cluster, calls, args):
     return counts
 
 
+def check_log(namenode, folder):
+    """Does the log give the same tables, and do their rules hold?"""
+    program = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(namenode))), "nn_replay")
+    done = subprocess.run([program, folder], capture_output=True, text=True)
+    return "whole" if done.returncode == 0 else done.stderr.strip()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--namenode", required=True)
@@ -315,8 +322,9 @@ def main():
             counts = replay(cluster, calls, args)
         finally:
             cluster.stop()
+        counts["log"] = check_log(args.namenode, os.path.join(folder, "name"))
     print(" ".join(f"{k}={v}" for k, v in counts.items()))
-    return 1 if counts["different"] else 0
+    return 1 if counts["different"] or counts["log"] != "whole" else 0
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@
 #include "namenode/db.h"
 #include "namenode/nn.h"
 #include "namenode/txlog.h"
+#include "namenode/verify.h"
 
 /* The process of this machine ends here. */
 static void
@@ -86,6 +87,8 @@ check_replay(struct machine *m, const struct conf *conf)
         nn_db_open(&to, v, "/name/replayed.db", true, conf, &why) != RC_OK ||
         nn_txlog_replay(&from, &to, &why) != RC_OK || nn_txlog_compare(&from, &to, &why) != RC_OK)
         sim_fail(m->cluster->s, "the log does not give the tables: %s", why.text);
+    if (nn_verify(&from, &why) != RC_OK)
+        sim_fail(m->cluster->s, "%s", why.text);
     nn_db_fini(&from);
     nn_db_fini(&to);
     sqlvfs_free(v);

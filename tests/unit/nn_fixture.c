@@ -10,6 +10,7 @@
 #include "core/net/net.h"
 #include "namenode/core.h"
 #include "namenode/txlog.h"
+#include "namenode/verify.h"
 
 static uint64_t
 mono_us(struct clock *c)
@@ -286,5 +287,7 @@ fixture_check_replay(struct nn_fixture *f)
         ck_abort_msg("replay: %s", why.text);
     if (nn_txlog_compare(&f->nn->core->db, &copy, &why) != RC_OK)
         ck_abort_msg("compare: %s", why.text);
+    if (nn_verify(&f->nn->core->db, &why) != RC_OK)
+        ck_abort_msg("verify: %s", why.text);
     nn_db_fini(&copy);
 }

@@ -58,7 +58,7 @@ bool fixture_exists(struct nn_fixture *f, const char *path);
 
 ProtobufCBinaryData text_of(const char *s);
 
-/* Apply the log to an empty database and compare the tables: fails the test when they differ. */
+/* Apply the log to an empty database, compare the tables, verify them: fails the test when something is not right. */
 void fixture_check_replay(struct nn_fixture *f);
 
 #endif

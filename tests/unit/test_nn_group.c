@@ -8,7 +8,7 @@
 #include "namenode/core.h"
 #include "namenode/edit.h"
 #include "namenode/retry.h"
-#include "namenode/txlog.h"
+#include "namenode/verify.h"
 #include "tests/unit/nn_fixture.h"
 #include "tests/unit/suites.h"
 
@@ -300,6 +300,20 @@ START_TEST(identity_and_numbers_survive_a_restart)
 }
 END_TEST
 
+START_TEST(tables_that_break_a_rule_are_found_with_rule_and_number)
+{
+    struct why why = { 0 };
+
+    ck_assert_int_eq(fixture_mkdirs(&f, "root", "/a/b", 0755, NULL), RC_OK);
+    ck_assert_int_eq(nn_verify(&f.nn->core->db, &why), RC_OK);
+    ck_assert_int_eq(sqlite3_exec(f.nn->core->db.sql, "UPDATE inodes SET parent = 16387 WHERE id = 16386", NULL, NULL, NULL),
+                     SQLITE_OK);
+    ck_assert_int_eq(nn_verify(&f.nn->core->db, &why), RC_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(why.text, "reached from the root"));
+    ck_assert_ptr_nonnull(strstr(why.text, "not true of number 1638"));
+}
+END_TEST
+
 /* Any sequence of changes: the log replays to equal tables, and a restart shows the same. */
 START_TEST(log_of_random_changes_replays_to_equal_tables)
 {
@@ -350,6 +364,7 @@ suite_nn_group(void)
     tcase_add_test(c, second_namenode_on_the_same_folder_is_refused_by_name);
     tcase_add_test(c, database_of_another_version_is_refused_with_both_versions);
     tcase_add_test(c, identity_and_numbers_survive_a_restart);
+    tcase_add_test(c, tables_that_break_a_rule_are_found_with_rule_and_number);
     tcase_add_loop_test(c, log_of_random_changes_replays_to_equal_tables, 0, 5);
     suite_add_tcase(s, c);
     return s;
