@@ -2,9 +2,9 @@
 """Plays the recorded invocations of Hadoop's shell (golden/shell.jsonl.gz) with our `dfs` on a fresh cluster and compares
 standard output, standard error and exit code of each.
 
-    test_golden_shell.py [--bin build/bin] [--conf FILE --http HOST:PORT] [--verbose] [--only N[,N...]]
+    test_golden_shell.py [--bin build/bin] [--verbose] [--only N[,N...]]
 
-Without --conf a cluster of a NameNode and three DataNodes is started in a folder of its own.  golden/shell_differences.txt
+A cluster of a NameNode and three DataNodes is started in a folder of its own.  golden/shell_differences.txt
 lists what differs on purpose or for lack of a feature, with the reason; any other difference fails the test.
 """
 
@@ -254,7 +254,7 @@ def command_of(entry):
 
 def main():
     p = argparse.ArgumentParser()
-    p.add_argument("--bin", default=os.path.join(os.path.dirname(os.path.dirname(HERE)), "build", "bin"))
+    p.add_argument("--bin", default=os.environ.get("BIN", os.path.join(os.path.dirname(os.path.dirname(HERE)), "build", "bin")))
     p.add_argument("--verbose", action="store_true", help="show every difference, known ones too")
     p.add_argument("--only", help="show only these invocations")
     options = p.parse_args()
@@ -306,6 +306,8 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
     if unknown:
         print(f"FAILED: {len(unknown)} differences that are not listed: {unknown}")
+    passed = sum(same.values())
+    print(f"test_golden_shell: {passed} passed, {len(unknown)} failed, {sum(total.values()) - passed - len(unknown)} skipped")
     return 1 if unknown else 0
 
 
