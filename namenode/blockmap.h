@@ -57,6 +57,8 @@ struct nn_blocks {
     bool heard;                         /* heartbeats have come since the last view */
     uint64_t viewed_changes;            /* nodes.changes in the last view */
     struct block_id freed_next;
+    bool hashing;                       /* a pass over the roster is under way, hashing.c; it goes on at */
+    struct block_id hashing_next;
     uint64_t texts_read_ms;
     struct nn_text racks, hosts, excluded;
 };

@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "namenode/blockmap.h"
+#include "namenode/changes.h"
 #include "namenode/periodic.h"
 
 /* ---- nodes and storages in their tables ---- */
@@ -199,6 +200,7 @@ enum rc nn_blocks_reload(struct nn_core *core, struct why *why)
 void nn_blocks_stop(struct nn_core *core)
 {
     struct nn_blocks *b = core->blocks;
+    struct rpc_call *call;
     struct nn_hold *h;
     struct why why;
 
@@ -208,6 +210,9 @@ void nn_blocks_stop(struct nn_core *core)
             core->nn->answer->fail(b->nodes.all[i]->waiting, &why);
             b->nodes.all[i]->waiting = NULL;
         }
+    for (size_t i = 0; b != NULL && i < b->nodes.storage_count; i++)
+        if (b->nodes.storages[i] != NULL && (call = nn_hashing_take(b->nodes.storages[i])) != NULL)
+            core->nn->answer->fail(call, &why);
     while (b != NULL && (h = b->holds) != NULL) {
         b->holds = h->next;
         core->nn->answer->fail(h->call, &why);

@@ -113,73 +113,6 @@ enum rc nn_change_apply(struct nn_core *core, struct nn_storage *s, const DnChan
 
 /* ---- full reports ---- */
 
-static struct nn_held held_of(struct block_id block, const struct nn_replica *r)
-{
-    return (struct nn_held){ .block = block, .stamp = r->stamp, .bytes = r->bytes, .writing = r->state == NN_WRITING,
-                             .corrupt = r->state == NN_CORRUPT };
-}
-
-static enum rc check_fresh(const struct nn_storage *s, uint64_t seq, struct why *why)
-{
-    if (nn_seen_forgot(s, seq))
-        return why_set(why, RC_BUSY, "the report of %s is older than what is remembered of later changes: send it again", s->uuid);
-    return RC_OK;
-}
-
-static void confirm(struct nn_core *core, struct nn_storage *s)
-{
-    s->reported_wall_ms = nn_core_now_ms(core);
-    core->blocks->nodes.changes++;
-    core->snapshot_stale = true;
-    if (!s->confirmed)
-        log_info("storage_confirmed", "node=%s storage=%s", s->node->address, s->uuid);
-    s->confirmed = true;
-    nn_sweep_want(core);
-}
-
-/* The roster's side of the ranges, as it passes by. */
-struct hashing { uint32_t storage; struct nn_range *ranges; size_t count, at; };
-
-static enum rc hash_row(void *arg, struct block_id block, const struct nn_replicas *list, struct why *why)
-{
-    struct hashing *h = arg;
-
-    (void)why;
-    for (size_t i = 0; i < list->n; i++)
-        if (list->r[i].storage == h->storage) {
-            struct nn_held held = held_of(block, &list->r[i]);
-
-            nn_ranges_add(h->ranges, h->count, &h->at, &held);
-        }
-    return RC_OK;
-}
-
-enum rc nn_report_hashes(struct nn_core *core, struct nn_storage *s, const DnReportHashesRequest *req, struct arena *arena,
-                         DnReportHashesReply *ret, struct why *why)
-{
-    struct hashing h = { .storage = s->no, .count = req->n_ranges };
-    struct block_id next;
-    enum rc rc;
-
-    if ((rc = check_fresh(s, req->seq, why)) != RC_OK)
-        return rc;
-    if ((h.ranges = arena_calloc(arena, h.count + 1, sizeof *h.ranges)) == NULL ||
-        (ret->differ = arena_calloc(arena, h.count + 1, sizeof *ret->differ)) == NULL)
-        return why_rc(why, RC_NOMEM);
-    for (size_t i = 0; i < h.count; i++)
-        h.ranges[i] = (struct nn_range){ req->ranges[i]->first_id, req->ranges[i]->last_id, 0, NN_HASH_START };
-    if ((rc = nn_ranges_check(h.ranges, h.count, why)) != RC_OK ||
-        (rc = nn_roster_each(core->blocks->roster, (struct block_id){ 0 }, (struct block_id){ INT64_MAX }, INT64_MAX, hash_row,
-                             &h, &next, why)) != RC_OK)
-        return rc;
-    for (size_t i = 0; i < h.count; i++)
-        if (h.ranges[i].count != req->ranges[i]->count || h.ranges[i].hash != req->ranges[i]->hash)
-            ret->differ[ret->n_differ++] = (uint32_t)i;
-    if (ret->n_differ == 0)
-        confirm(core, s);
-    return RC_OK;
-}
-
 /* What the roster says of one storage in one range. */
 struct collecting { uint32_t storage; struct nn_held *held; size_t count, cap; };
 
@@ -199,7 +132,7 @@ static enum rc collect_row(void *arg, struct block_id block, const struct nn_rep
             c->held = grown;
             c->cap = cap;
         }
-        c->held[c->count++] = held_of(block, &list->r[i]);
+        c->held[c->count++] = nn_held_of(block, &list->r[i]);
     }
     return RC_OK;
 }
@@ -246,7 +179,7 @@ enum rc nn_report_range(struct nn_core *core, struct nn_storage *s, const DnRepo
 
     if (held == NULL)
         return why_rc(why, RC_NOMEM);
-    if ((rc = check_fresh(s, req->seq, why)) != RC_OK ||
+    if ((rc = nn_report_check(s, req->seq, why)) != RC_OK ||
         (rc = nn_report_decode(req->replicas, req->n_replicas, req->range->first_id, req->range->last_id, held, why)) != RC_OK)
         return rc;
     if ((rc = nn_roster_each(core->blocks->roster, (struct block_id){ req->range->first_id },
@@ -254,6 +187,6 @@ enum rc nn_report_range(struct nn_core *core, struct nn_storage *s, const DnRepo
         rc = nn_report_diff(c.held, c.count, held, req->n_replicas / 3, &events, why);
     mem_free(c.held);
     if (rc == RC_OK && req->last)
-        confirm(core, s);
+        nn_storage_confirm(core, s);
     return rc;
 }

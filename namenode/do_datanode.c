@@ -259,11 +259,12 @@ enum rc nn_do_dn_report_hashes(struct nn_core *core, struct rpc_call *call, cons
     struct nn_node *n;
     enum rc rc;
 
+    (void)ret;
     if ((rc = find_node(core, req->node_uuid, req->epoch, &n, why)) != RC_OK ||
         (rc = find_storage(core, n, req->storage_uuid, &s, why)) != RC_OK)
         return rc;
     n->heard_ms = nn_core_mono_ms(core);
-    return nn_report_hashes(core, s, req, &call->arena, ret, why);
+    return nn_report_hashes(core, s, call, req, why);
 }
 
 enum rc nn_do_dn_report_range(struct nn_core *core, struct rpc_call *call, const DnReportRangeRequest *req,

@@ -35,6 +35,7 @@ struct nn_storage {
     uint64_t swept_count;       /* the same, being counted by the sweep under way */
     uint64_t reported_wall_ms;  /* the last full report; 0: none in this run */
     struct nn_seen *seen;       /* the last change of each block that changed lately */
+    struct nn_hashing *hashing; /* a report whose hashes are being compared; hashing.c */
     UT_hash_handle hh;          /* by uuid */
 };
 

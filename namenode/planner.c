@@ -8,6 +8,7 @@
 #include "core/base/mem.h"
 #include "core/io/io.h"
 #include "namenode/blockmap.h"
+#include "namenode/changes.h"
 #include "namenode/edit.h"
 #include "namenode/periodic.h"
 #include "namenode/place.h"
@@ -346,8 +347,10 @@ enum rc nn_node_drop_work(struct nn_core *core, struct nn_node *n, struct why *w
     struct block_id block;
     enum rc rc;
 
-    for (size_t i = 0; i < n->storage_count; i++)
+    for (size_t i = 0; i < n->storage_count; i++) {
         nn_drop_storage(w, n->storages[i]->no);
+        nn_hashing_drop(core, n->storages[i]);
+    }
     while ((block = nn_copy_drop_node(w, n)).v != 0)
         if ((rc = nn_block_look(core, block, why)) != RC_OK)
             return rc;

@@ -88,6 +88,7 @@ static bool dn_report(int i, const DnBlock *blocks, size_t n)
     q.n_ranges = 1;
     q.ranges = &list;
     c = fake_start(&f, "reportHashes", &q.base);
+    fake_nn_run(&f, 0);                                 /* all of the roster passes by */
     ck_assert_msg(!c->failed, "%s", c->why.text);
     differs = ((DnReportHashesReply *)(void *)c->call.reply)->n_differ > 0;
     fake_end(c);
