@@ -1,11 +1,58 @@
 #include "datanode/pages.h"
 
+#include <stdio.h>
+
 #include "core/base/attr.h"
-#include "core/http/http.h"
+#include "core/http/page.h"
 #include "datanode/link.h"
 
 #define HTTP_PORT 9864
 #define HTTP_THREADS 2
+#define LIVE_MS 3000
+
+static const struct page_link links[] = {
+    { "/", "Volumes" },
+    { "/metrics", "Metrics" },
+    { NULL, NULL },
+};
+
+static void
+volumes(void *arg, const struct http_request *req, struct http_reply *reply)
+{
+    static const char *const heads[] = { "Storage", "State", "#Capacity", "#Free for blocks", "In use", NULL };
+    struct dn *dn = arg;
+    struct buf *b = &reply->body;
+    bool up = dn->link != NULL && dn_link_is_up(dn->link);
+    uint64_t replicas, bytes;
+    char where[NET_ADDR_TEXT], text[32];
+    struct page page = { .daemon = "DataNode", .where = net_addr_text(&dn->data_at, where), .title = "Volumes", .path = "/",
+                         .links = links, .live_ms = LIVE_MS };
+
+    (void)req;
+    dn_store_totals(dn->store, &replicas, &bytes);
+    page_begin(b, &page);
+    page_cards_begin(b);
+    page_card(b, "Replicas", page_number(replicas, text), "", NULL);
+    page_card(b, "Bytes of blocks", page_bytes(bytes, text), "", NULL);
+    snprintf(text, sizeof text, "%u", (unsigned)dn_transfers(dn));
+    page_card(b, "Transfers", text, "", NULL);
+    page_card(b, "NameNode", up ? "registered" : "not registered", up ? "good" : "bad", dn->conf.fs_default);
+    page_cards_end(b);
+    page_table_begin(b, heads);
+    for (unsigned i = 0; i < dn_store_volume_count(dn->store); i++) {
+        struct dn_volume_stat st;
+
+        dn_store_volume_stat(dn->store, i, &st);
+        page_row(b);
+        page_cell(b, st.uuid);
+        page_cell_tone(b, st.failed ? "failed" : "good", st.failed ? "bad" : "good");
+        page_cell_bytes(b, st.capacity);
+        page_cell_bytes(b, st.remaining);
+        page_cell_progress(b, st.capacity ? (double)st.used / (double)st.capacity : 0);
+    }
+    page_table_end(b, "No volume is in use.");
+    page_end(b);
+}
 
 static void
 healthz(void *arg, const struct http_request *req, struct http_reply *reply)
@@ -47,6 +94,8 @@ metrics(void *arg, const struct http_request *req, struct http_reply *reply)
 }
 
 static const struct http_route routes[] = {
+    { "GET", "/", volumes },
+    { "GET", "/static/*", page_static },
     { "GET", "/healthz", healthz },
     { "GET", "/metrics", metrics },
 };

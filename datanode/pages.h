@@ -1,5 +1,5 @@
 /*
- * pages -- a DataNode over HTTP: /healthz and /metrics.
+ * pages -- a DataNode over HTTP: its volumes, /healthz and /metrics.
  */
 #ifndef DATANODE_PAGES_H
 #define DATANODE_PAGES_H

@@ -435,6 +435,8 @@ attempt_loop(void *arg)
         log_info("attempt_ended", "attempt=%s how=%s ms=%llu why=%s", a->id,
                  e.how == TT_ENDED_REQUEST__HOW__SUCCEEDED ? "SUCCEEDED" : e.how == TT_ENDED_REQUEST__HOW__FAILED ? "FAILED" : "KILLED",
                  (unsigned long long)(tt_now(tt) - began), e.text);
+        metric_add(&tt->metrics.tasks_failed, e.how == TT_ENDED_REQUEST__HOW__FAILED);
+        metric_add(&tt->metrics.tasks_killed, e.how == TT_ENDED_REQUEST__HOW__KILLED);
         report(k, &e);
         chan_free(k->end ? &k->end->base : NULL);
         mem_free(k->log_path);
@@ -492,6 +494,7 @@ tt_attempt_start(struct tt *tt, const TtOrder *order)
     }
     j->refs++;
     tt->thread_count++;
+    metric_add(&tt->metrics.tasks, 1);
     DL_APPEND(tt->attempts, a);         /* its thread looks at the list only under the lock */
     thread_detach(tt->w->threads, thread);
 }

@@ -232,6 +232,10 @@ run_launcher(int sock, unsigned warm)
     struct why why;
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    /* Nothing else of the tracker's: somebody may wait for the other end of a pipe. */
+    if (sock > 3)
+        (void)syscall(SYS_close_range, 3U, (unsigned)sock - 1, 0U);
+    (void)syscall(SYS_close_range, (unsigned)sock + 1, ~0U, 0U);
     (void)signal(SIGINT, SIG_IGN);      /* the tracker decides when to end */
     (void)signal(SIGTERM, SIG_IGN);
     (void)signal(SIGHUP, SIG_IGN);

@@ -1,7 +1,14 @@
 /* tasktracker -- the program. */
 #include "core/base/mem.h"
 #include "core/conf/daemon.h"
+#include "core/http/http.h"
+#include "tasktracker/pages.h"
 #include "tasktracker/tt.h"
+
+struct self {
+    struct tt *tt;
+    struct http_server *http;
+};
 
 /* Before any thread exists. */
 static enum rc
@@ -25,24 +32,37 @@ start(const struct world *w, const struct conf *c, void *prepared, void **ret_se
       struct why *why)
 {
     struct launcher *l = prepared;
-    struct net_addr at;
-    struct tt *tt;
+    struct self *self = mem_zalloc(sizeof *self);
+    struct net_addr at, http;
     enum rc rc;
 
-    if ((rc = tt_start(w, c, l, &tt, &at, why)) != RC_OK)
+    if (self == NULL)
+        rc = why_rc(why, RC_NOMEM);
+    else
+        rc = tt_start(w, c, l, &self->tt, &at, why);
+    if (rc != RC_OK)
         launcher_stop(l);
     mem_free(l);
-    if (rc != RC_OK)
+    if (rc == RC_OK && (rc = tt_pages_start(self->tt, &self->http, &http, why)) != RC_OK)
+        tt_stop(self->tt);
+    if (rc != RC_OK) {
+        mem_free(self);
         return rc;
+    }
     (void)net_addr_text(&at, ret_address->rpc);
-    *ret_self = tt;
+    (void)net_addr_text(&http, ret_address->http);
+    *ret_self = self;
     return RC_OK;
 }
 
 static void
-stop(void *self)
+stop(void *arg)
 {
-    tt_stop(self);
+    struct self *self = arg;
+
+    http_stop(self->http);
+    tt_stop(self->tt);
+    mem_free(self);
 }
 
 static const char *const bind_keys[] = { "mapreduce.tasktracker.address", "mapreduce.tasktracker.http.address", NULL };

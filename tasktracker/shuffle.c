@@ -67,8 +67,11 @@ serve(struct tt *tt, int sock, struct why *why)
     look_up(tt, in, &q, &r, &at, &fd);
     shuffle_reply_put(&r, out);
     rc = net_write(net, sock, out, sizeof out, tt_now(tt) + SEND_MS, why);
-    if (rc == RC_OK && r.status == SHUFFLE_OK && r.bytes > q.offset)
+    if (rc == RC_OK && r.status == SHUFFLE_OK && r.bytes > q.offset) {
         rc = net->ops->send_file(net, sock, fd, at, r.bytes - q.offset, tt_now(tt) + SEND_MS, why);
+        metric_add(&tt->metrics.shuffle_serves, 1);
+        metric_add(&tt->metrics.shuffle_sent_bytes, rc == RC_OK ? r.bytes - q.offset : 0);
+    }
     if (fd >= 0)
         io_close(tt->w->io, fd);
     if (rc == RC_OK && r.status == SHUFFLE_DENIED)

@@ -14,6 +14,7 @@
 #include "core/base/table.h"
 #include "core/base/world.h"
 #include "core/conf/conf.h"
+#include "core/conf/metrics.h"
 #include "core/io/io.h"
 #include "core/io/thread.h"
 #include "core/net/net.h"
@@ -119,6 +120,7 @@ struct tt {
     struct rpc_client *jt, *jt_wait;    /* short calls; the one that is held */
     struct tt_job *jobs;            /* [m] by number */
     struct tt_attempt *attempts;    /* [m] */
+    struct tt_metrics metrics;
     unsigned idle_count;            /* [m] workers kept */
     unsigned thread_count;          /* [m] of attempts and shuffle connections */
     struct tt_conn *conns;          /* [m] shuffle connections */
