@@ -53,6 +53,8 @@ struct nn_blocks {
     struct nn_safemode_facts facts;     /* as of the last sweep */
     struct nn_sweep sweep;
     struct nn_hold *holds;
+    struct rpc_call *parked, **parked_end;      /* in order of arrival */
+    size_t parked_count;
     bool nodes_unsaved;                 /* nodes or storages are not in the tables yet */
     bool heard;                         /* heartbeats have come since the last view */
     uint64_t viewed_changes;            /* nodes.changes in the last view */
@@ -63,6 +65,8 @@ struct nn_blocks {
     struct nn_text racks, hosts, excluded;
 };
 
+#define NN_PARK_MS 15000                /* a call waits at most this long for safe mode to end after a start */
+#define NN_PARKED_MAX 10000
 #define NN_HOLD_MS 10000                /* a complete() is answered "not yet" after this */
 #define NN_EXPECT_MS 10000              /* a pipeline's replicas that were not reported by then are not counted on */
 

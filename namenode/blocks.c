@@ -135,6 +135,7 @@ enum rc nn_blocks_new(struct nn_core *core, struct nn_blocks **ret, struct why *
     if (b == NULL)
         return why_rc(why, RC_NOMEM);
     core->blocks = b;
+    b->parked_end = &b->parked;
     nn_nodes_init(&b->nodes);
     if ((rc = nn_roster_new(&core->db, &b->roster, why)) != RC_OK || (rc = nn_work_new(&b->work, why)) != RC_OK ||
         (rc = load_rows(core, SQL_NODE_ALL, load_node, why)) != RC_OK ||
@@ -213,6 +214,10 @@ void nn_blocks_stop(struct nn_core *core)
     for (size_t i = 0; b != NULL && i < b->nodes.storage_count; i++)
         if (b->nodes.storages[i] != NULL && (call = nn_hashing_take(b->nodes.storages[i])) != NULL)
             core->nn->answer->fail(call, &why);
+    while (b != NULL && (call = b->parked) != NULL) {
+        b->parked = call->next;
+        core->nn->answer->fail(call, &why);
+    }
     while (b != NULL && (h = b->holds) != NULL) {
         b->holds = h->next;
         core->nn->answer->fail(h->call, &why);

@@ -42,6 +42,10 @@ enum rc nn_blocks_recount(struct nn_core *core, uint64_t inode, struct why *why)
 enum rc nn_blocks_locate_all(struct nn_reader *r, struct rpc_call *call, const struct nn_inode *file,
                              LocatedBlocksProto **ret, struct why *why) MUST_CHECK;
 
+/* Safe mode refuses this call, but it is the one after a start, which ends by itself soon: true when the call is kept, to be
+ * tried again then, or refused after a bounded time. */
+bool nn_blocks_park(struct nn_core *core, struct rpc_call *call);
+
 /* Before the RPC server goes: end every held call. */
 void nn_blocks_stop(struct nn_core *core);
 

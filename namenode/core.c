@@ -328,7 +328,10 @@ run_call(struct nn_core *core, struct rpc_call *call)
         return;
     }
     begin_call(core);
-    if ((rc = nn_admit_core(core, call, &why)) == RC_OK)
+    rc = nn_admit_core(core, call, &why);
+    if (rc == RC_SAFE_MODE && nn_blocks_park(core, call))
+        return;
+    if (rc == RC_OK)
         rc = nn_dispatch(core, call, &why);
     rc = end_call(core, call, rc, &why);
     if (rc != RC_OK)

@@ -216,6 +216,40 @@ static enum rc look_at(struct nn_core *core, const struct nn_hold *h, bool *ret_
     return RC_OK;
 }
 
+/* ---- calls that wait for safe mode to end ---- */
+
+static bool is_old(const struct nn_core *core, const struct rpc_call *call)
+{
+    return nn_core_mono_ms(core) >= call->arrived_mono_us / 1000 + NN_PARK_MS;
+}
+
+bool nn_blocks_park(struct nn_core *core, struct rpc_call *call)
+{
+    struct nn_blocks *b = core->blocks;
+
+    if (!b->safe.startup || b->safe.by_hand || b->safe.behind || is_old(core, call) || b->parked_count >= NN_PARKED_MAX)
+        return false;
+    call->next = NULL;
+    *b->parked_end = call;
+    b->parked_end = &call->next;
+    b->parked_count++;
+    return true;
+}
+
+/* Those whose time has come are handed in again: one that is too old is refused then. */
+static void unpark(struct nn_core *core)
+{
+    struct nn_blocks *b = core->blocks;
+    struct rpc_call *call;
+
+    while ((call = b->parked) != NULL && (!b->safe.on || b->safe.by_hand || b->safe.behind || is_old(core, call))) {
+        if ((b->parked = call->next) == NULL)
+            b->parked_end = &b->parked;
+        b->parked_count--;
+        nn_submit(core->nn, call);
+    }
+}
+
 /* At most one file is closed in a run, so that a failure undoes no answer. */
 enum rc nn_periodic_holds(struct nn_core *core, struct why *why)
 {
@@ -224,6 +258,7 @@ enum rc nn_periodic_holds(struct nn_core *core, struct why *why)
     bool over, edited = false;
     enum rc rc;
 
+    unpark(core);
     for (size_t i = 0; i < b->nodes.count; i++)
         if (b->nodes.all[i]->waiting != NULL && b->nodes.all[i]->wait_until_ms <= now_ms)
             nn_orders_answer(core, b->nodes.all[i]);

@@ -178,6 +178,7 @@ void nn_safemode_look(struct nn_core *core)
         log_info("safe_mode_left", "blocks=%" PRIu64 " safe=%" PRIu64 " live_nodes=%" PRIu64, b->facts.blocks, b->facts.safe,
                  b->facts.live_nodes);
         nn_periodic_hurry(core, NN_PERIODIC_REPLICATION);
+        nn_periodic_hurry(core, NN_PERIODIC_HOLDS);
     }
     if (core->safe_mode != b->safe.on)
         core->snapshot_stale = true;

@@ -30,6 +30,7 @@ struct fake_nn {
     struct conf conf;
     char dir[64];
     const char *user;
+    bool patient;                   /* calls arrive now, not long ago: they may wait for safe mode to end */
     struct nn *nn;
     struct nn_reader reader;
 };

@@ -579,6 +579,40 @@ START_TEST(restart_is_read_only_until_reports_are_in_and_reads_go_on)
 }
 END_TEST
 
+START_TEST(change_asked_for_during_a_start_waits_for_its_end)
+{
+    MkdirsRequestProto q = MKDIRS_REQUEST_PROTO__INIT, late = MKDIRS_REQUEST_PROTO__INIT;
+    FsPermissionProto perm = FS_PERMISSION_PROTO__INIT;
+    struct fake_call *c, *refused;
+    int nodes[NODES];
+    DnBlock b[2];
+
+    b[0] = write_file("/f", nodes);
+    b[1] = write_file("/g", nodes);
+    perm.perm = 0755;
+    q.src = fake_text("/d");
+    late.src = fake_text("/e");
+    q.masked = late.masked = &perm;
+    q.createparent = late.createparent = true;
+    f.patient = true;
+    fake_nn_restart(&f);
+    refused = fake_start(&f, "mkdirs", &late.base);
+    fake_nn_run(&f, NN_PARK_MS - 1000);
+    ck_assert(!refused->ended);
+    c = fake_start(&f, "mkdirs", &q.base);
+    fake_nn_run(&f, 1500);
+    ck_assert(refused->ended && refused->failed);
+    ck_assert_int_eq(refused->why.rc, RC_SAFE_MODE);
+    fake_end(refused);
+    ck_assert(!c->ended);
+    dn_register(0);
+    dn_report(0, b, 2);
+    fake_nn_run(&f, 1000);
+    ck_assert(c->ended && !c->failed);
+    fake_end(c);
+}
+END_TEST
+
 START_TEST(namenode_that_is_behind_stays_read_only_and_deletes_nothing)
 {
     DeleteRequestProto q = DELETE_REQUEST_PROTO__INIT;
@@ -841,6 +875,7 @@ Suite *suite_nn_blocks(void)
     tcase_add_test(tc, deleted_files_replicas_are_ordered_away);
     tcase_add_test(tc, corrupt_replica_is_replaced_and_set_aside);
     tcase_add_test(tc, restart_is_read_only_until_reports_are_in_and_reads_go_on);
+    tcase_add_test(tc, change_asked_for_during_a_start_waits_for_its_end);
     tcase_add_test(tc, namenode_that_is_behind_stays_read_only_and_deletes_nothing);
     tcase_add_test(tc, recovered_pipeline_makes_older_stamps_outdated);
     tcase_add_test(tc, held_orders_call_is_answered_when_there_is_something_or_time_is_up);
