@@ -51,8 +51,10 @@ volume_lost(struct dn_store *s, unsigned volume, enum rc rc, const struct why *w
 
     v->failed = true;
     s->failed_count++;
-    if (s->failed_count > s->failed_max || s->failed_count == s->volume_count)
+    if (s->failed_count > s->failed_max || s->failed_count == s->volume_count) {
+        s->dead = true;         /* also when this came late, from the NameNode's first answer */
         return why_set(out, rc, "volume %s: %s", v->d.dir, why->text);
+    }
     log_error("volume_failed", "volume=%s reason=\"%s\"", v->d.dir, why->text);
     return RC_OK;
 }
