@@ -101,7 +101,7 @@ do_harm(struct scene *scene)
 {
     struct rng *rng = sim_rng(scene->s);
 
-    switch (rng_below(rng, 10)) {
+    switch (rng_below(rng, 12)) {
     case 0:
         cut_somebody(scene);
         break;
@@ -113,6 +113,10 @@ do_harm(struct scene *scene)
         break;
     case 3:
         fill_a_disk(scene);
+        break;
+    case 4:
+        sim_node_pause(cluster_machine(&scene->cluster, (unsigned)rng_below(rng, CLUSTER_DATANODES + 2))->node,
+                       rng_below(rng, rng_below(rng, 4) == 0 ? 60000 : 3000));
         break;
     default:
         crash_somebody(scene);
@@ -128,6 +132,7 @@ heal(struct scene *scene)
     sim_set_reset_ppm(scene->s, 0);
     for (unsigned i = 0; (m = cluster_machine(&scene->cluster, i)) != NULL; i++) {
         sim_node_crash_at(m->node, SIM_POINT_ANY, 0, SIM_KILL);
+        sim_node_pause(m->node, 0);
         sim_disk_fail(m->node, SIM_POINT_SYNC, 0);
     }
     cluster_supervise(&scene->cluster, true);
@@ -201,17 +206,19 @@ static void
 history(struct sim *s, void *arg)
 {
     struct scene *scene = arg;
-    uint64_t harm_us;
+    static const uint64_t paces_ms[] = { 60, 400, 1500 };
+    uint64_t harm_us, pace_ms;
 
     memset(scene, 0, sizeof *scene);
     scene->s = s;
     scene->work.c = &scene->cluster;
     scene->work.target = 120;
     scene->calm = rng_below(sim_rng(s), 8) == 0;
+    pace_ms = paces_ms[rng_below(sim_rng(s), ARRAY_LEN(paces_ms))];
     cluster_init(&scene->cluster, s, scene->calm, client_main);
     harm_us = 1000 * (5000 + rng_below(sim_rng(s), 60000));
     while (!scene->work.is_done && sim_now_us(s) < harm_us) {
-        pause_ms(s, rng_below(sim_rng(s), 1500));
+        pause_ms(s, rng_below(sim_rng(s), pace_ms));
         if (!scene->calm)
             do_harm(scene);
         cluster_supervise(&scene->cluster, false);

@@ -74,6 +74,7 @@ struct sim_node {
     uint64_t mono_offset_us;
     struct mem_heap *heap;
     bool is_up, lost_power;
+    uint64_t paused_until_us;       /* its fibers do not run before */
     unsigned incarnation;           /* boots */
     uint64_t points[SIM_POINT_KINDS];
     enum sim_point crash_point;
@@ -100,6 +101,7 @@ struct sim {
     struct thread **ready;
     size_t ready_count, ready_cap;
     uint64_t next_deadline_us;      /* no fiber's deadline is before */
+    uint64_t paused_until_us;       /* the latest of any node */
     struct sim_event *events;       /* a binary heap */
     size_t event_count, event_cap;
     struct thread *running;         /* NULL: the loop in sim_run */

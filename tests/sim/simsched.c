@@ -371,11 +371,47 @@ fail_with_dump(struct sim *s, const char *what)
     s->has_failed = true;
 }
 
+static bool
+fiber_is_paused(const struct sim *s, const struct thread *t)
+{
+    return s->now_us < t->node->paused_until_us;
+}
+
+/* One of the ready fibers, as the seed says; NULL when all of them belong to paused nodes. */
+static struct thread *
+ready_draw(struct sim *s)
+{
+    size_t count = 0, n;
+
+    if (s->now_us >= s->paused_until_us)
+        return s->ready_count == 0 ? NULL : s->ready[s->ready_count == 1 ? 0 : rng_below(&s->rng.rng, s->ready_count)];
+    for (size_t i = 0; i < s->ready_count; i++)
+        count += !fiber_is_paused(s, s->ready[i]);
+    n = rng_below(&s->rng.rng, count);
+    for (size_t i = 0; i < s->ready_count; i++)
+        if (!fiber_is_paused(s, s->ready[i]) && n-- == 0)
+            return s->ready[i];
+    return NULL;
+}
+
+/* When a paused node with a ready fiber goes on. */
+static uint64_t
+pause_end(const struct sim *s)
+{
+    uint64_t end = FOREVER;
+
+    for (size_t i = 0; i < s->ready_count; i++)
+        if (fiber_is_paused(s, s->ready[i]) && s->ready[i]->node->paused_until_us < end)
+            end = s->ready[i]->node->paused_until_us;
+    return end;
+}
+
 /* The fiber to run next; NULL when the history is over or nothing will ever happen. */
 static struct thread *
 fiber_pick(struct sim *s)
 {
     for (;;) {
+        struct thread *t;
         uint64_t next;
 
         while (s->event_count > 0 && s->events[0].at_us <= s->now_us) {
@@ -386,15 +422,15 @@ fiber_pick(struct sim *s)
         deadlines_fire(s);
         if (s->is_over || s->has_failed)
             return NULL;
-        if (s->ready_count > 0) {
-            struct thread *t = s->ready[s->ready_count == 1 ? 0 : rng_below(&s->rng.rng, s->ready_count)];
-
+        if ((t = ready_draw(s)) != NULL) {
             sim_mix(s, t->id ^ s->now_us << 20);
             return t;
         }
         next = s->next_deadline_us;
         if (s->event_count > 0 && s->events[0].at_us < next)
             next = s->events[0].at_us;
+        if (pause_end(s) < next)
+            next = pause_end(s);
         if (next == FOREVER)
             fail_with_dump(s, "deadlock: every fiber waits and nothing is to come");
         else if (next / 1000 > s->options.limit_ms)
@@ -451,7 +487,7 @@ sim_point(struct sim *s, enum sim_point p)
     }
     if (s->now_us / 1000 > s->options.limit_ms && !s->has_failed)
         fail_with_dump(s, "the history takes too long");
-    if (s->has_failed || rng_below(&s->rng.rng, 3) == 0)
+    if (s->has_failed || s->now_us < n->paused_until_us || rng_below(&s->rng.rng, 3) == 0)
         sim_reschedule(s);
 }
 
@@ -549,6 +585,15 @@ sim_node_crash_at(struct sim_node *n, enum sim_point p, uint64_t nth, enum sim_c
 }
 
 void
+sim_node_pause(struct sim_node *n, uint64_t ms)
+{
+    n->paused_until_us = n->sim->now_us + ms * 1000;
+    if (n->paused_until_us > n->sim->paused_until_us)
+        n->sim->paused_until_us = n->paused_until_us;
+    sim_note(n->sim, "paused", "node=%s ms=%llu", n->name, (unsigned long long)ms);
+}
+
+void
 sim_node_boot(struct sim_node *n)
 {
     CHECK(!n->is_up);
@@ -557,6 +602,7 @@ sim_node_boot(struct sim_node *n)
     memset(n->points, 0, sizeof n->points);
     n->is_up = true;
     n->lost_power = false;
+    n->paused_until_us = 0;
     n->incarnation++;
     sim_note(n->sim, "boot", "node=%s", n->name);
 }

@@ -89,6 +89,8 @@ void sim_node_spawn(struct sim_node *n, const char *name, void (*fn)(void *arg),
 void sim_node_crash(struct sim_node *n, enum sim_crash how);
 /* The nth switch point of kind p from now (0: never) is n's last. */
 void sim_node_crash_at(struct sim_node *n, enum sim_point p, uint64_t nth, enum sim_crash how);
+/* n's threads stand still for a while; its kernel does not: connections live, messages arrive. */
+void sim_node_pause(struct sim_node *n, uint64_t ms);
 void sim_node_boot(struct sim_node *n);                 /* up again, with the disk as it is */
 
 /* Network: messages between a and b wait, connections cannot be made. */

@@ -234,6 +234,34 @@ get(struct worker *k)
     expect_no_lie(wl, n, "read", rc, &why);
 }
 
+/* A file that another worker writes: a reader sees at least what was synced, and nothing but its bytes. */
+static void
+peek(struct worker *k)
+{
+    struct name *n = &k->wl->names[rng_below(k->w->rng, k->wl->count + 1)];
+    uint64_t synced, at = 0;
+    uint8_t got[5000], want[5000];
+    struct fs_reader *r;
+    struct why why;
+    size_t part;
+
+    if (n >= &k->wl->names[k->wl->count] || n->is_dir || n->state != NAME_CREATING)
+        return;
+    synced = n->synced;
+    if (fs_open_read(k->fs, n->path, &r, &why) != RC_OK)
+        return;                 /* not there yet, or nobody can be asked */
+    if (fs_reader_size(r) < synced || fs_reader_size(r) > n->bytes)
+        sim_fail(k->wl->c->s, "%s is seen with %llu bytes, %llu of %llu were synced", n->path,
+                 (unsigned long long)fs_reader_size(r), (unsigned long long)synced, (unsigned long long)n->bytes);
+    while (at < fs_reader_size(r) && fs_pread(r, got, sizeof got, at, &part, &why) == RC_OK && part > 0) {
+        content(n->seed, at, want, part);
+        if (memcmp(got, want, part) != 0)
+            sim_fail(k->wl->c->s, "%s is seen with wrong bytes after %llu", n->path, (unsigned long long)at);
+        at += part;
+    }
+    fs_close_read(r);
+}
+
 static void
 work(void *arg)
 {
@@ -252,8 +280,10 @@ work(void *arg)
             move(k);
         else if (what < 8)
             delete(k);
-        else
+        else if (what < 9)
             get(k);
+        else
+            peek(k);
         thread_sleep_until(k->w->threads, clock_deadline(k->w->clock, rng_below(k->w->rng, 100)));
     }
 }
