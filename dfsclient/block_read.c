@@ -50,7 +50,7 @@ block_meta_head(const uint8_t head[META_HEAD], enum crc_type *ret_type, uint32_t
 }
 
 static enum rc
-connect_to(struct block_read *br, const struct fs_location *l, struct why *why)
+connect_to(struct block_read *br, const struct fs_location *l, uint64_t patience_ms, struct why *why)
 {
     struct net_addr to = { .port = l->data_port };
     const struct conf *c = &br->fs->conf;
@@ -58,7 +58,7 @@ connect_to(struct block_read *br, const struct fs_location *l, struct why *why)
 
     snprintf(to.host, sizeof to.host, "%s", l->host);
     block_read_close(br);
-    if ((rc = dtp_connect(&br->conn, &br->fs->w, &to, c->socket_ms, c->socket_ms, c->dn_socket_ms, why)) != RC_OK)
+    if ((rc = dtp_connect(&br->conn, &br->fs->w, &to, patience_ms, patience_ms, c->dn_socket_ms, why)) != RC_OK)
         return rc;
     br->to = to;
     br->connected = true;
@@ -99,7 +99,7 @@ ask(struct block_read *br, const struct fs_block *b, uint64_t offset, uint64_t b
 
 enum rc
 block_read_open(struct block_read *br, const struct fs_block *b, const struct fs_location *l, uint64_t offset,
-                uint64_t bytes, struct why *why)
+                uint64_t bytes, uint64_t patience_ms, struct why *why)
 {
     bool reused = br->connected && !br->streaming && br->to.port == l->data_port && strcmp(br->to.host, l->host) == 0 &&
                   clock_mono_ms(br->fs->w.clock) - br->idle_since_ms < IDLE_KEEP_MS;
@@ -108,10 +108,11 @@ block_read_open(struct block_read *br, const struct fs_block *b, const struct fs
 
     arena_init(&a, 4 * MB);
     block_read_end(br);
-    rc = reused ? RC_OK : connect_to(br, l, why);
+    rc = reused ? RC_OK : connect_to(br, l, patience_ms, why);
+    br->conn.read_ms = patience_ms;
     if (rc == RC_OK && (rc = ask(br, b, offset, bytes, &a, why)) != RC_OK && reused && rc == RC_CLOSED) {
         /* The node had closed the idle connection: that says nothing about the node. */
-        if ((rc = connect_to(br, l, why)) == RC_OK)
+        if ((rc = connect_to(br, l, patience_ms, why)) == RC_OK)
             rc = ask(br, b, offset, bytes, &a, why);
     }
     arena_fini(&a);

@@ -37,11 +37,12 @@ void block_read_init(struct block_read *br, struct fs *fs);
 void block_read_fini(struct block_read *br);
 
 /*
- * Begin to read bytes from offset of the block at one of its locations.  Uses the
- * connection of the stream before when it leads to the same node and is fresh.
+ * Begin to read bytes from offset of the block at one of its locations, which may be
+ * silent for patience_ms at a time.  Uses the connection of the stream before when it
+ * leads to the same node and is fresh.
  */
 enum rc block_read_open(struct block_read *br, const struct fs_block *b, const struct fs_location *l, uint64_t offset,
-                        uint64_t bytes, struct why *why) MUST_CHECK;
+                        uint64_t bytes, uint64_t patience_ms, struct why *why) MUST_CHECK;
 /* From the descriptors of a local replica, which it takes also when it fails. */
 enum rc block_read_open_local(struct block_read *br, int data_fd, int meta_fd, uint64_t offset, uint64_t bytes,
                               struct why *why) MUST_CHECK;

@@ -34,6 +34,7 @@ struct fs_reader {
     uint64_t next;              /* where the last read ended: the one that begins there is sequential */
     struct replica_set bad;     /* replicas that failed, of bad_block */
     uint64_t bad_block;
+    struct replica_set suspects;    /* nodes that did not answer, for whatever block */
 };
 
 static enum rc
@@ -225,6 +226,8 @@ blame(struct fs_reader *r, const struct fs_block *b, size_t i, enum rc rc)
         replica_set_clear(&r->bad);
     }
     replica_set_add(&r->bad, b->locations[i].node_uuid);
+    if (rc == RC_TIMEOUT || rc == RC_REFUSED || rc == RC_UNREACHABLE)
+        replica_set_add(&r->suspects, b->locations[i].node_uuid);
     if (rc == RC_CORRUPT)
         report_bad(r, b, &b->locations[i]);
 }
@@ -232,6 +235,10 @@ blame(struct fs_reader *r, const struct fs_block *b, size_t i, enum rc rc)
 static enum rc
 open_stream(struct fs_reader *r, const struct fs_block *b, size_t i, uint64_t from, uint64_t bytes, struct why *why)
 {
+    /* While another is left to try, a silent node is not waited for; the last one gets all the time there is. */
+    bool others = replica_left(b->locations, b->location_count, &r->bad) > 1;
+    uint64_t patience_ms = others && r->fs->conf.read_slow_ms < r->fs->conf.socket_ms ? r->fs->conf.read_slow_ms
+                                                                                       : r->fs->conf.socket_ms;
     int data_fd, meta_fd;
     enum rc rc;
 
@@ -239,7 +246,7 @@ open_stream(struct fs_reader *r, const struct fs_block *b, size_t i, uint64_t fr
         local_open(r->fs, b, &b->locations[i], &data_fd, &meta_fd, NULL) == RC_OK)
         rc = block_read_open_local(&r->stream, data_fd, meta_fd, from, bytes, why);
     else
-        rc = block_read_open(&r->stream, b, &b->locations[i], from, bytes, why);
+        rc = block_read_open(&r->stream, b, &b->locations[i], from, bytes, patience_ms, why);
     if (rc == RC_OK) {
         r->stream_block = b->id;
         r->stream_at = i;
@@ -281,7 +288,7 @@ seek(struct fs_reader *r, uint64_t at, size_t want, struct why *why)
             bytes = want > RANDOM_BYTES ? want : bytes < RANDOM_BYTES ? bytes : RANDOM_BYTES;
         if (r->bad_block != b->id)
             replica_set_clear(&r->bad);
-        while ((i = replica_choose(b->locations, b->location_count, &r->bad)) >= 0) {
+        while ((i = replica_choose(b->locations, b->location_count, &r->bad, &r->suspects)) >= 0) {
             if ((rc = open_stream(r, b, (size_t)i, from, bytes, &last)) == RC_OK)
                 return RC_OK;
             blame(r, b, (size_t)i, rc);
@@ -290,6 +297,7 @@ seek(struct fs_reader *r, uint64_t at, size_t want, struct why *why)
             return no_replica(r, b, &last, why);
         fs_sleep_ms(r->fs, fs_backoff_ms(r->fs, round, r->fs->conf.read_retry_ms / 4, r->fs->conf.read_retry_ms));
         replica_set_clear(&r->bad);
+        replica_set_clear(&r->suspects);
         r->block_count = 0;     /* ask anew */
     }
 }

@@ -34,13 +34,31 @@ replica_set_add(struct replica_set *s, const char *node_uuid)
         s->hashes[s->n++] = hash(node_uuid);
 }
 
-int
-replica_choose(const struct fs_location *l, size_t n, const struct replica_set *failed)
+size_t
+replica_left(const struct fs_location *l, size_t n, const struct replica_set *failed)
 {
+    size_t left = 0;
+
+    for (size_t i = 0; i < n; i++)
+        left += !replica_set_has(failed, l[i].node_uuid);
+    return left;
+}
+
+int
+replica_choose(const struct fs_location *l, size_t n, const struct replica_set *failed,
+               const struct replica_set *suspects)
+{
+    int last_resort = -1;
+
     if (failed->n == REPLICA_SET_MAX)
         return -1;
-    for (size_t i = 0; i < n; i++)
-        if (!replica_set_has(failed, l[i].node_uuid))
+    for (size_t i = 0; i < n; i++) {
+        if (replica_set_has(failed, l[i].node_uuid))
+            continue;
+        if (!replica_set_has(suspects, l[i].node_uuid))
             return (int)i;
-    return -1;
+        if (last_resort < 0)
+            last_resort = (int)i;
+    }
+    return last_resort;
 }

@@ -20,7 +20,14 @@ void replica_set_clear(struct replica_set *s);
 void replica_set_add(struct replica_set *s, const char *node_uuid);
 bool replica_set_has(const struct replica_set *s, const char *node_uuid);
 
-/* The first location that did not fail: the NameNode gives the nearest first.  -1 when all did. */
-int replica_choose(const struct fs_location *l, size_t n, const struct replica_set *failed);
+/* How many of the locations did not fail. */
+size_t replica_left(const struct fs_location *l, size_t n, const struct replica_set *failed);
+
+/*
+ * The first location that did not fail: the NameNode gives the nearest first.  Suspects,
+ * which failed with other blocks, come last.  -1 when all failed.
+ */
+int replica_choose(const struct fs_location *l, size_t n, const struct replica_set *failed,
+                   const struct replica_set *suspects);
 
 #endif

@@ -71,8 +71,14 @@ print_usage(const struct sh *sh, const struct command *c)
 static void
 print_help(const struct sh *sh, const struct command *c)
 {
+    const char *line = sh_command_details(c->name);
+
     (void)sh;
     printf("-%s%s%s :\n  %s\n", c->name, c->usage[0] != '\0' ? " " : "", c->usage, c->about);
+    for (size_t n; *line != '\0'; line += n) {
+        n = strcspn(line, "\n") + 1;
+        printf("    %.*s", (int)n, line);
+    }
 }
 
 int

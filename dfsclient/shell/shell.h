@@ -66,6 +66,7 @@ const struct command *sh_command_find(const char *name);
 const char *sh_command_near(const char *word);
 int sh_usage(struct sh *sh, const char *fmt, ...) PRINTF(2, 3);     /* "-ls: text" and the command's usage; EXIT_USAGE */
 void sh_print_commands(void);
+const char *sh_command_details(const char *name);   /* help.c: its options, a line each; "" when there is no more to tell */
 
 /* Options: single-dash words before the paths. */
 struct option_row {

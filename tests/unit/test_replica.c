@@ -3,21 +3,37 @@
 #include "dfsclient/replica.h"
 #include "tests/unit/client_suites.h"
 
+static const struct replica_set none = { .n = 0 };
 static struct fs_location nodes[3] = { { .node_uuid = (char *)"a" }, { .node_uuid = (char *)"b" }, { .node_uuid = (char *)"c" } };
 
 START_TEST(first_location_is_chosen_while_it_is_good)
 {
     struct replica_set s = { .n = 0 };
 
-    ck_assert_int_eq(replica_choose(nodes, 3, &s), 0);
+    ck_assert_int_eq(replica_choose(nodes, 3, &s, &none), 0);
     replica_set_add(&s, "a");
-    ck_assert_int_eq(replica_choose(nodes, 3, &s), 1);
+    ck_assert_int_eq(replica_choose(nodes, 3, &s, &none), 1);
     replica_set_add(&s, "c");
-    ck_assert_int_eq(replica_choose(nodes, 3, &s), 1);
+    ck_assert_int_eq(replica_choose(nodes, 3, &s, &none), 1);
+    ck_assert_uint_eq(replica_left(nodes, 3, &s), 1);
     replica_set_add(&s, "b");
-    ck_assert_int_eq(replica_choose(nodes, 3, &s), -1);
+    ck_assert_int_eq(replica_choose(nodes, 3, &s, &none), -1);
     replica_set_clear(&s);
-    ck_assert_int_eq(replica_choose(nodes, 3, &s), 0);
+    ck_assert_int_eq(replica_choose(nodes, 3, &s, &none), 0);
+}
+END_TEST
+
+START_TEST(suspects_come_last)
+{
+    struct replica_set failed = { .n = 0 }, suspects = { .n = 0 };
+
+    replica_set_add(&suspects, "a");
+    ck_assert_int_eq(replica_choose(nodes, 3, &failed, &suspects), 1);
+    replica_set_add(&failed, "b");
+    replica_set_add(&failed, "c");
+    ck_assert_int_eq(replica_choose(nodes, 3, &failed, &suspects), 0);
+    replica_set_add(&failed, "a");
+    ck_assert_int_eq(replica_choose(nodes, 3, &failed, &suspects), -1);
 }
 END_TEST
 
@@ -25,7 +41,7 @@ START_TEST(no_locations_give_no_replica)
 {
     struct replica_set s = { .n = 0 };
 
-    ck_assert_int_eq(replica_choose(nodes, 0, &s), -1);
+    ck_assert_int_eq(replica_choose(nodes, 0, &s, &none), -1);
 }
 END_TEST
 
@@ -48,7 +64,7 @@ START_TEST(full_set_ends_the_search)
         snprintf(name, sizeof name, "x%d", i);
         replica_set_add(&s, name);
     }
-    ck_assert_int_eq(replica_choose(nodes, 3, &s), -1);
+    ck_assert_int_eq(replica_choose(nodes, 3, &s, &none), -1);
 }
 END_TEST
 
@@ -76,6 +92,7 @@ suite_replica(void)
     TCase *t = tcase_create("replica");
 
     tcase_add_test(t, first_location_is_chosen_while_it_is_good);
+    tcase_add_test(t, suspects_come_last);
     tcase_add_test(t, no_locations_give_no_replica);
     tcase_add_test(t, adding_twice_keeps_one);
     tcase_add_test(t, full_set_ends_the_search);
