@@ -19,6 +19,7 @@ struct plan {
 struct filter {
     const char *rack;           /* NULL: any */
     bool other_rack;            /* not that rack, instead of that rack */
+    bool other_machine;         /* not one that holds, or will hold, the block */
 };
 
 static bool among(const struct nn_node *n, struct nn_node *const *list, size_t count)
@@ -96,8 +97,17 @@ static uint64_t node_weight(const struct nn_node *n)
     return (mb + 1) * 16 / (1 + n->transfers + n->planned) + 1;
 }
 
-static bool filter_takes(const struct filter *f, const struct nn_node *n)
+/* The k-th node that holds or will hold the block. */
+static const struct nn_node *holder(const struct plan *p, size_t k)
 {
+    return k < p->ask->have_count ? p->ask->have[k] : p->chosen[k - p->ask->have_count]->node;
+}
+
+static bool filter_takes(const struct plan *p, const struct filter *f, const struct nn_node *n)
+{
+    for (size_t k = 0; f->other_machine && k < p->ask->have_count + p->chosen_count; k++)
+        if (strcmp(holder(p, k)->host_name, n->host_name) == 0)
+            return false;
     return f->rack == NULL || (strcmp(f->rack, n->rack) == 0) != f->other_rack;
 }
 
@@ -107,11 +117,11 @@ static struct nn_node *draw(struct plan *p, const struct filter *f)
     uint64_t total = 0, at;
 
     for (size_t i = 0; i < p->t->count; i++)
-        if (p->fits[i] && filter_takes(f, p->t->all[i]))
+        if (p->fits[i] && filter_takes(p, f, p->t->all[i]))
             total += node_weight(p->t->all[i]);
     at = rng_below(p->rng, total);
     for (size_t i = 0; i < p->t->count; i++) {
-        if (!p->fits[i] || !filter_takes(f, p->t->all[i]))
+        if (!p->fits[i] || !filter_takes(p, f, p->t->all[i]))
             continue;
         if (at < node_weight(p->t->all[i]))
             return p->t->all[i];
@@ -154,26 +164,23 @@ static bool choose(struct plan *p, struct nn_node *n)
     return true;
 }
 
-/* The k-th node that holds or will hold the block. */
-static const struct nn_node *holder(const struct plan *p, size_t k)
-{
-    return k < p->ask->have_count ? p->ask->have[k] : p->chosen[k - p->ask->have_count]->node;
-}
-
 static bool choose_next(struct plan *p)
 {
     size_t holders = p->ask->have_count + p->chosen_count;
-    struct filter f = { NULL, false };
+    struct filter f = { NULL, false, true };
     bool one_rack = true;
 
     for (size_t k = 1; k < holders; k++)
         one_rack = one_rack && strcmp(holder(p, k)->rack, holder(p, 0)->rack) == 0;
     if (holders == 1 || (holders > 1 && one_rack)) {
-        f = (struct filter){ holder(p, 0)->rack, true };
+        f = (struct filter){ holder(p, 0)->rack, true, true };
     } else if (holders == 2) {          /* two racks: the third joins the second, not the writer's */
-        f = (struct filter){ holder(p, 1)->rack, false };
+        f = (struct filter){ holder(p, 1)->rack, false, true };
     }
-    return choose(p, draw(p, &f)) || choose(p, draw(p, &(struct filter){ NULL, false }));
+    if (choose(p, draw(p, &f)) || choose(p, draw(p, &(struct filter){ NULL, false, true })))
+        return true;
+    f.other_machine = false;            /* several DataNodes on one machine, and no other machine */
+    return choose(p, draw(p, &f)) || choose(p, draw(p, &(struct filter){ NULL, false, false }));
 }
 
 /* Nodes that the client asked for by name. */

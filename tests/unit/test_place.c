@@ -145,6 +145,25 @@ START_TEST(empty_idle_node_is_drawn_more_often_than_full_busy_one)
 }
 END_TEST
 
+START_TEST(two_nodes_of_one_machine_do_not_both_get_a_replica_while_another_is_there)
+{
+    struct cluster c;
+    struct nn_storage *got[3];
+    struct nn_place_ask ask = ask_of(2);
+    struct why why;
+
+    cluster_init(&c, 3, 1);
+    ck_assert_int_eq(nn_node_set_address(&c.t, c.n[1], "10.0.0.2", "10.0.0.1", 9866, 9867, 9864, &why), RC_OK);
+    for (int round = 0; round < 50; round++) {
+        ck_assert_uint_eq(nn_place_plan(&c.t, &ask, &c.rng.rng, got, NULL), 2);
+        ck_assert(got[0]->node == c.n[2] || got[1]->node == c.n[2]);
+    }
+    ask.count = 3;
+    ck_assert_uint_eq(nn_place_plan(&c.t, &ask, &c.rng.rng, got, NULL), 3);
+    nn_nodes_fini(&c.t);
+}
+END_TEST
+
 START_TEST(favored_host_is_chosen_first)
 {
     struct cluster c;
@@ -201,6 +220,7 @@ Suite *suite_nn_place(void)
     tcase_add_test(tc, unfit_nodes_are_refused_with_their_reason);
     tcase_add_test(tc, second_copy_of_a_lone_replica_goes_to_another_rack);
     tcase_add_test(tc, empty_idle_node_is_drawn_more_often_than_full_busy_one);
+    tcase_add_test(tc, two_nodes_of_one_machine_do_not_both_get_a_replica_while_another_is_there);
     tcase_add_test(tc, favored_host_is_chosen_first);
     tcase_add_test(tc, writers_node_is_left_out_on_request_unless_it_is_alone);
     tcase_add_test(tc, distance_is_none_on_one_host_less_in_one_rack);
