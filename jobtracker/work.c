@@ -1,5 +1,6 @@
 #include "jobtracker/work.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/arena.h"
@@ -129,7 +130,7 @@ jt_work_commit(struct jt_hand *h, const struct jt_work *w, struct why *why)
         (void)why_rc(why, rc);
         goto out;
     }
-    if ((rc = fs_mkdirs(h->fs, out, 0777, true, why)) != RC_OK)
+    if ((rc = fs_mkdirs(h->fs, out, 0777 & ~(uint32_t)strtoul(h->conf->umask, NULL, 8), true, why)) != RC_OK)
         goto out;
     for (size_t i = 0; i < w->part_count; i++)
         if ((rc = gather(h, w, i, &a, why)) != RC_OK)
