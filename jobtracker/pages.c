@@ -280,10 +280,10 @@ page_job(void *arg, const struct http_request *req, struct http_reply *reply)
     }
     buf_put_str(b, "<h2>Progress</h2>\n");
     phases(b, j);
-    buf_put_str(b, "<h2>Counters</h2>\n");
-    counters(b, j);
     buf_put_str(b, "<h2>Attempts</h2>\n");
     attempts(b, j->id, tries, clock_wall_ms(p->w->clock));
+    buf_put_str(b, "<h2>Counters</h2>\n");
+    counters(b, j);
     page_end(b);
 out:
     arena_fini(&a);
