@@ -245,22 +245,30 @@ static void count_replica(struct nn_blocks *b, struct block_id block, uint32_t s
         s->swept_count--;
 }
 
+/* Whether a replica is one of those that its storage is said to hold: one that is only expected is not. */
+static bool is_held(struct nn_replicas *list, uint32_t storage)
+{
+    const struct nn_replica *r = nn_replicas_find(list, storage);
+
+    return r != NULL && r->state != NN_WRITING;
+}
+
 enum rc nn_replica_set(struct nn_core *core, struct block_id block, const struct nn_replica *r, struct why *why)
 {
     struct nn_blocks *b = core->blocks;
     struct nn_replicas list;
-    size_t before;
+    bool before;
     enum rc rc;
 
     if ((rc = nn_roster_get(b->roster, block, &list, why)) != RC_OK)
         return rc;
-    before = list.n;
+    before = is_held(&list, r->storage);
     if (!nn_replicas_put(&list, r))
         return RC_OK;
     if ((rc = nn_roster_put(b->roster, block, &list, why)) != RC_OK)
         return rc;
-    if (list.n > before)
-        count_replica(b, block, r->storage, true);
+    if (is_held(&list, r->storage) != before)
+        count_replica(b, block, r->storage, !before);
     return nn_block_look(core, block, why);
 }
 
@@ -268,16 +276,19 @@ enum rc nn_replica_gone(struct nn_core *core, struct block_id block, uint32_t st
 {
     struct nn_blocks *b = core->blocks;
     struct nn_replicas list;
+    bool before;
     enum rc rc;
 
     (void)nn_drop_done(b->work, block, storage);        /* it may not have been ordered */
     if ((rc = nn_roster_get(b->roster, block, &list, why)) != RC_OK)
         return rc;
+    before = is_held(&list, storage);
     if (!nn_replicas_remove(&list, storage))
         return RC_OK;
     if ((rc = nn_roster_put(b->roster, block, &list, why)) != RC_OK)
         return rc;
-    count_replica(b, block, storage, false);
+    if (before)
+        count_replica(b, block, storage, false);
     return nn_block_look(core, block, why);
 }
 
@@ -291,9 +302,11 @@ enum rc nn_replicas_set(struct nn_core *core, struct block_id block, const struc
         (rc = nn_roster_put(b->roster, block, list, why)) != RC_OK)
         return rc;
     for (size_t i = 0; i < before.n; i++)
-        count_replica(b, block, before.r[i].storage, false);
+        if (before.r[i].state != NN_WRITING)
+            count_replica(b, block, before.r[i].storage, false);
     for (size_t i = 0; i < list->n; i++)
-        count_replica(b, block, list->r[i].storage, true);
+        if (list->r[i].state != NN_WRITING)
+            count_replica(b, block, list->r[i].storage, true);
     return nn_block_look(core, block, why);
 }
 

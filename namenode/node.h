@@ -31,7 +31,7 @@ struct nn_storage {
     uint64_t capacity, dfs_used, remaining;
     bool failed;
     bool confirmed;             /* a full report of its node's present registration has been applied */
-    uint64_t block_count;       /* replicas in the roster, as of the last sweep and changes since */
+    uint64_t block_count;       /* replicas, not those being written, as of the last sweep and changes since */
     uint64_t swept_count;       /* the same, being counted by the sweep under way */
     uint64_t reported_wall_ms;  /* the last full report; 0: none in this run */
     struct nn_seen *seen;       /* the last change of each block that changed lately */

@@ -73,7 +73,7 @@ static enum rc sweep_row(struct nn_core *core, sqlite3_stmt *st, struct why *why
     for (size_t i = 0; i < list.n; i++) {
         struct nn_storage *s = nn_storage_at(&b->nodes, list.r[i].storage);
 
-        if (s != NULL)
+        if (s != NULL && list.r[i].state != NN_WRITING)
             s->swept_count++;
     }
     if (block.state == NN_BLOCK_COMPLETE) {
