@@ -476,11 +476,15 @@ commit_group(struct nn_core *core)
     struct why why;
 
     if (nn_exec(&core->db, SQL_COMMIT, &why) != RC_OK) {
-        /* The outcome is unknown; who was not answered asks the NameNode that starts next. */
         log_error("commit_failed", "txid=%" PRIu64 " reason=%s", core->txid + 1, why.text);
-        if (why.rc == RC_NO_SPACE)
-            nn_disk_release(core);
-        nn_set_failed(core->nn);
+        if (why.rc == RC_NO_SPACE) {
+            /* A write found no room (a failed sync is RC_IO): the mark of the commit is not in the WAL. */
+            lose(g, &why);
+            lose_group(core);
+        } else {
+            /* The outcome is unknown; who was not answered asks the NameNode that starts next. */
+            nn_set_failed(core->nn);
+        }
         return;
     }
     metric_add(&m->groups, 1);

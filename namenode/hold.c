@@ -129,9 +129,10 @@ static enum rc settle(struct nn_core *core, struct arena *arena, struct nn_block
     struct nn_replicas list;
     enum rc rc;
 
-    *ret_done = b->state == NN_BLOCK_COMPLETE;
-    if (*ret_done || (rc = nn_roster_get(core->blocks->roster, b->id, &list, why)) != RC_OK)
-        return *ret_done ? RC_OK : rc;
+    if ((*ret_done = b->state == NN_BLOCK_COMPLETE))
+        return RC_OK;
+    if ((rc = nn_roster_get(core->blocks->roster, b->id, &list, why)) != RC_OK)
+        return rc;
     if (b->state == NN_BLOCK_OPEN && !is_finished(core, b, &list, &b->bytes))
         return RC_OK;
     *ret_done = nn_block_reported(core->blocks, &list, b->stamp, b->bytes) >= core->nn->conf.replication_min;

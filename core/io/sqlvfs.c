@@ -45,13 +45,24 @@ vfs_fail(struct sqlvfs *v, const struct why *why, int other)
     }
 }
 
-/* A write or sync failed: unless the disk is just full, what it holds is unknown from now on. */
+/* A write failed: unless the disk is just full, what it holds is unknown from now on. */
 static int
 file_write_failed(struct vfs_file *f, const struct why *why, int other)
 {
     if (why->rc != RC_NO_SPACE && why->rc != RC_NOMEM)
         atomic_store(&f->v->fenced, true);
     return vfs_fail(f->v, why, other);
+}
+
+/* A sync failed: whatever the reason, the kernel may have dropped what it was to write. */
+static int
+file_sync_failed(struct vfs_file *f, const struct why *why, int other)
+{
+    struct why cause = *why;
+
+    atomic_store(&f->v->fenced, true);
+    cause.rc = RC_IO;
+    return vfs_fail(f->v, &cause, other);
 }
 
 enum rc
@@ -197,10 +208,11 @@ file_sync(sqlite3_file *sf, int flags UNUSED)
     if (atomic_load(&f->v->fenced))
         return SQLITE_IOERR_FSYNC;
     if (io_sync(f->v->world.io, f->fd, &why) != RC_OK)
-        return file_write_failed(f, &why, SQLITE_IOERR_FSYNC);
+        return file_sync_failed(f, &why, SQLITE_IOERR_FSYNC);
     if (f->sync_dir) {
         if (vfs_parent_sync(f->v, f->path, &why) != RC_OK)
-            return file_write_failed(f, &why, SQLITE_IOERR_DIR_FSYNC);
+            return why.rc == RC_NOMEM ? vfs_fail(f->v, &why, SQLITE_IOERR_DIR_FSYNC)
+                                      : file_sync_failed(f, &why, SQLITE_IOERR_DIR_FSYNC);
         f->sync_dir = false;
     }
     return SQLITE_OK;

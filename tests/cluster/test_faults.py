@@ -28,7 +28,8 @@ class Feed:
 
     def end(self):
         self.process.stdin.close()
-        error = self.process.stderr.read().decode()
+        with self.process.stderr:
+            error = self.process.stderr.read().decode()
         return self.process.wait(120 * SLOW), error
 
 
@@ -40,6 +41,7 @@ class Faults(ClusterTest):
         for name, m in self.cluster.ps().items():
             if m["state"] != "running":
                 self.cluster.start_daemon(name)
+        self.dfs("admin", "-safemode", "wait")
 
     def assert_stored(self, path, feed):
         out = self.dfs("cat", path, binary=True, timeout=300).stdout
@@ -101,12 +103,12 @@ class Faults(ClusterTest):
     def test_get_goes_on_from_another_replica(self):
         data = pattern(96 << 20, 3)
         self.dfs("put", self.temp("many", data), "/many", timeout=300)
-        get = self.cluster.popen("dfs", "cat", "/many", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        first = get.stdout.read(8 << 20)
-        self.cluster.kill("dn1")
-        self.cluster.kill("dn2")
-        rest = get.stdout.read()
-        self.assertEqual(get.wait(), 0, get.stderr.read())
+        with self.cluster.popen("dfs", "cat", "/many", stdout=subprocess.PIPE, stderr=subprocess.PIPE) as get:
+            first = get.stdout.read(8 << 20)
+            self.cluster.kill("dn1")
+            self.cluster.kill("dn2")
+            rest, error = get.communicate()
+        self.assertEqual(get.returncode, 0, error)
         self.assertEqual(hashlib.sha256(first + rest).digest(), hashlib.sha256(data).digest())
 
     def test_lost_replicas_are_restored_and_surplus_ones_removed(self):
@@ -146,13 +148,16 @@ class Faults(ClusterTest):
 
     def test_acknowledged_names_survive_a_namenode_killed_under_load(self):
         for round in range(3):
+            self.dfs("admin", "-safemode", "wait")      # a NameNode that has just started is read-only
             script = f'i=0; while dfs mkdir /load{round}-$i; do echo $i; i=$((i+1)); done'
-            p = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                                 env=dict(self.cluster.env(), MILLRACE_OPTS=""), start_new_session=True)
-            acknowledged = [p.stdout.readline().strip() for _ in range(20)]
-            self.cluster.kill("nn")
-            os.killpg(p.pid, signal.SIGKILL)
-            acknowledged += p.stdout.read().split()
+            with subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                  env=self.cluster.env(), start_new_session=True) as p:
+                acknowledged = [p.stdout.readline().strip() for _ in range(20)]
+                self.cluster.kill("nn")
+                os.killpg(p.pid, signal.SIGKILL)
+                acknowledged += p.stdout.read().split()
+                error = p.stderr.read()
+            self.assertNotIn("", acknowledged, error)
             self.cluster.start_daemon("nn")
             names = self.dfs("ls", "-C", "/").stdout.split()
             for i in acknowledged:

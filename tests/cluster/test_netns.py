@@ -72,9 +72,9 @@ class Network:
 
     def start(self, host, name):
         line = [x for x in document("start").splitlines() if x.startswith(name + " ")][0]
-        log = open(os.path.join(self.folder, f"{host}-{name}.log"), "ab")
-        self.daemons[host, name] = subprocess.Popen(self.command(host, "exec " + line), stdout=log, stderr=log,
-                                                    stdin=subprocess.DEVNULL, start_new_session=True)
+        with open(os.path.join(self.folder, f"{host}-{name}.log"), "ab") as log:
+            self.daemons[host, name] = subprocess.Popen(self.command(host, "exec " + line), stdout=log, stderr=log,
+                                                        stdin=subprocess.DEVNULL, start_new_session=True)
 
     def run(self, host, line, check=True, timeout=120):
         r = subprocess.run(self.command(host, line), capture_output=True, text=True, timeout=timeout * SLOW)

@@ -24,6 +24,14 @@ wall_ms(struct clock *c)
     return 1700000000000 + ((struct fixture_clock *)c)->now_ms;
 }
 
+static enum rc
+pwrite_unless_full(struct io *io, int fd, const void *p, size_t n, uint64_t at, struct why *why)
+{
+    if (CONTAINER_OF(io, struct nn_fixture, io)->full)
+        return why_set(why, RC_NO_SPACE, "disk made full");
+    return io_pwrite(io_posix(), fd, p, n, at, why);
+}
+
 static void
 each_group(const struct nn_groups *g, const char *user, void (*on_group)(void *arg, const char *group), void *arg)
 {
@@ -102,6 +110,10 @@ fixture_open(struct nn_fixture *f)
     *f = (struct nn_fixture){ .clock = { .clock = { mono_us, wall_ms }, .now_ms = 1000 } };
     world_posix(&f->world);
     f->world.clock = &f->clock.clock;
+    f->io_ops = *io_posix()->ops;
+    f->io_ops.pwrite = pwrite_unless_full;
+    f->io.ops = &f->io_ops;
+    f->world.io = &f->io;
     log_set_sink(no_log, NULL);
     snprintf(f->dir, sizeof f->dir, "/tmp/millrace-nn-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(f->dir));

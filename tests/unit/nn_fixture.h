@@ -8,6 +8,7 @@
 #include "core/base/clock.h"
 #include "core/base/world.h"
 #include "core/conf/conf.h"
+#include "core/io/io.h"
 #include "core/rpc/server.h"
 #include "namenode/dispatch.h"
 #include "namenode/nn.h"
@@ -20,6 +21,9 @@ struct fixture_clock {
 
 struct nn_fixture {
     struct world world;
+    struct io io;               /* the kernel's, but no write finds room while full */
+    struct io_ops io_ops;
+    bool full;
     struct fixture_clock clock;
     struct conf conf;
     char dir[64];

@@ -258,6 +258,27 @@ START_TEST(full_database_undoes_the_whole_group_and_tells_everybody_to_retry)
 }
 END_TEST
 
+START_TEST(disk_that_is_full_at_the_commit_undoes_the_group_and_the_namenode_goes_on)
+{
+    struct why why = { 0 };
+    bool deleted;
+
+    ck_assert_int_eq(fixture_mkdirs(&f, "root", "/before", 0755, NULL), RC_OK);
+    f.full = true;
+    ck_assert_int_eq(fixture_mkdirs(&f, "root", "/lost", 0755, &why), RC_BUSY);
+    ck_assert_ptr_nonnull(strstr(why.text, "disk made full"));
+    ck_assert(!nn_has_failed(f.nn));
+    ck_assert(!fixture_exists(&f, "/lost"));
+    f.full = false;                         /* as with what the reserve gave back */
+    ck_assert_int_eq(fixture_mkdirs(&f, "root", "/lost", 0755, &why), RC_SAFE_MODE);
+    ck_assert_int_eq(fixture_delete(&f, "root", "/before", true, &deleted, NULL), RC_OK);
+    fixture_check_replay(&f);
+    fixture_reopen(&f);
+    ck_assert(!fixture_exists(&f, "/lost"));
+    ck_assert(!fixture_exists(&f, "/before"));
+}
+END_TEST
+
 START_TEST(second_namenode_on_the_same_folder_is_refused_by_name)
 {
     struct nn_options o = { .conf = &f.conf, .superuser = "root" };
@@ -361,6 +382,7 @@ suite_nn_group(void)
     tcase_add_test(c, refused_call_leaves_nothing_of_its_edits);
     tcase_add_test(c, posted_work_behind_a_lost_transaction_is_done_in_a_later_group);
     tcase_add_test(c, full_database_undoes_the_whole_group_and_tells_everybody_to_retry);
+    tcase_add_test(c, disk_that_is_full_at_the_commit_undoes_the_group_and_the_namenode_goes_on);
     tcase_add_test(c, second_namenode_on_the_same_folder_is_refused_by_name);
     tcase_add_test(c, database_of_another_version_is_refused_with_both_versions);
     tcase_add_test(c, identity_and_numbers_survive_a_restart);
