@@ -260,7 +260,8 @@ end_block(struct fs_writer *wr, struct why *why)
 {
     enum rc rc;
 
-    if (wr->current != NULL && (rc = send_current(wr, true, why)) != RC_OK)
+    /* The last packet, which follows, puts all of the block on disk. */
+    if (wr->current != NULL && (rc = send_current(wr, false, why)) != RC_OK)
         return rc;
     if ((rc = pipeline_close(&wr->pl, wr->seqno++, why)) != RC_OK)
         return rc;

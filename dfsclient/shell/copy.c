@@ -237,14 +237,14 @@ struct progress {
 
 /* A bar on the terminal; nothing elsewhere. */
 static void
-show_progress(struct sh *sh, struct progress *p, const char *name, uint64_t done, uint64_t all)
+show_progress(struct sh *sh, struct progress *p, const char *name, uint64_t done, uint64_t all, bool one_by_one)
 {
     uint64_t now = clock_mono_ms(sh->w.clock), ms;
     unsigned percent, bars;
 
     if (p->next_ms == 0) {
         p->began_ms = now;
-        p->next_ms = all >= PROGRESS_BYTES && isatty(STDERR_FILENO) ? now + PROGRESS_MS : UINT64_MAX;
+        p->next_ms = one_by_one && all >= PROGRESS_BYTES && isatty(STDERR_FILENO) ? now + PROGRESS_MS : UINT64_MAX;
     }
     if (now < p->next_ms)
         return;
@@ -265,7 +265,7 @@ end_progress(const struct progress *p)
 }
 
 static enum rc
-pour(struct sh *sh, struct source *from, struct sink *to, const char *name, struct why *why)
+pour(struct sh *sh, const struct copy *c, struct source *from, struct sink *to, const char *name, struct why *why)
 {
     struct progress p = { .shown = false };
     uint8_t *room = mem_alloc(COPY_BYTES);
@@ -281,7 +281,7 @@ pour(struct sh *sh, struct source *from, struct sink *to, const char *name, stru
         rc = sink_write(to, room, n, why);
         at += n;
         if (from->bytes > 0)
-            show_progress(sh, &p, name, at, from->bytes);
+            show_progress(sh, &p, name, at, from->bytes, c->pool == NULL);
     }
     end_progress(&p);
     mem_free(room);
@@ -349,13 +349,14 @@ copy_stream(struct sh *sh, const struct copy *c, struct source *from, const stru
         return why_rc(why, RC_NOMEM);
     if ((rc = open_sink(c, &temp, &to, why)) != RC_OK)
         return rc;
-    sh_set_temp(sh, temp.fs, temp.path);
-    rc = pour(sh, from, &to, target->shown, why);
+    struct sh_temp_file half = { .fs = temp.fs, .path = temp.path };
+    sh_temp_enter(sh, &half);
+    rc = pour(sh, c, from, &to, target->shown, why);
     if ((rc = close_sink(&to, rc, why)) == RC_OK && !c->direct)
         rc = rename_into_place(&temp, target, c->overwrite, why);
     if (rc != RC_OK)
         remove_temp(&temp);
-    sh_set_temp(sh, NULL, NULL);
+    sh_temp_leave(sh, &half);
     return rc;
 }
 
@@ -386,7 +387,7 @@ keep_attributes(const struct copy *c, const struct item *src, const struct item 
     return RC_OK;       /* the owner on this machine is who copies */
 }
 
-static void
+void
 copy_file(struct sh *sh, const struct copy *c, const struct item *src, const struct item *target, struct arena *a)
 {
     struct source from;
@@ -464,20 +465,38 @@ copy_path(struct sh *sh, struct copy *c, const struct item *src, struct arena *a
         return;
     else if (src->st.is_dir)
         copy_dir(sh, c, src, &target);
-    else
+    else if (c->pool == NULL)
         copy_file(sh, c, src, &target, a);
+    else if (copy_pool_add(c->pool, src, &target, &why) != RC_OK)
+        sh_fail(sh, &why);
+}
+
+/* "-t 4 -q 100", or nothing.  Directories whose times or sources follow their files are copied by one thread. */
+static bool
+start_pool(struct sh *sh, struct copy *c, const char *threads, const char *queue)
+{
+    size_t n = threads != NULL ? strtoul(threads, NULL, 10) : 1, waiting = queue != NULL ? strtoul(queue, NULL, 10) : 1024;
+    struct why why;
+
+    if (n <= 1 || c->keep_times || c->delete_source)
+        return true;
+    if (copy_pool_new(sh, c, n, waiting > 0 ? waiting : 1, &c->pool, &why) == RC_OK)
+        return true;
+    sh_fail(sh, &why);
+    return false;
 }
 
 static int
-copy_all(struct sh *sh, struct copy *c)
+copy_all(struct sh *sh, struct copy *c, const char *threads, const char *queue)
 {
-    if (copy_check(sh, c))
+    if (copy_check(sh, c) && start_pool(sh, c, threads, queue))
         for (size_t i = 0; i < c->sources.n; i++) {
             if (c->sources.v[i].exists)
                 copy_path(sh, c, &c->sources.v[i], &c->sources.arena);
             else
                 sh_fail_missing(sh, &c->sources.v[i]);
         }
+    copy_pool_finish(c->pool);
     return sh->exit_code;
 }
 
@@ -520,7 +539,7 @@ put(struct sh *sh, int argc, char **argv, bool delete_source)
         else if (n == 1 && strcmp(argv[0], "-") == 0)
             exit_code = put_stdin(sh, &c);
         else if (copy_sources(sh, &c, n, argv, true))
-            exit_code = copy_all(sh, &c);
+            exit_code = copy_all(sh, &c, threads, queue);
         else
             exit_code = sh->exit_code;
     }
@@ -568,7 +587,7 @@ cmd_get(struct sh *sh, int argc, char **argv)
             /* To standard output, as cat. */
             exit_code = cmd_cat(sh, argc - 1, argv);
         } else if (copy_destination(sh, &c, dst, true) && copy_sources(sh, &c, argc > 1 ? argc - 1 : 1, argv, false)) {
-            exit_code = copy_all(sh, &c);
+            exit_code = copy_all(sh, &c, threads, queue);
         } else {
             exit_code = sh->exit_code;
         }
@@ -617,7 +636,7 @@ cmd_cp(struct sh *sh, int argc, char **argv)
                                        { "q", NULL, &queue } };
     if (exit_code == 0 && (exit_code = sh_options(sh, &n, &rest, rows, ARRAY_LEN(rows), 2, INT32_MAX)) == 0) {
         if (copy_destination(sh, &c, rest[n - 1], false) && copy_sources(sh, &c, n - 1, rest, false))
-            exit_code = copy_all(sh, &c);
+            exit_code = copy_all(sh, &c, threads, queue);
         else
             exit_code = sh->exit_code;
     }

@@ -8,6 +8,10 @@
 
 #define COPY_BYTES (4 * MB)         /* moved at a time */
 
+#define COPY_THREADS_MAX 64
+
+struct copy_pool;
+
 struct copy {
     bool overwrite, direct, lazy;
     bool keep_times, keep_owner, keep_mode;
@@ -15,6 +19,7 @@ struct copy {
     struct item_list sources;
     struct item_list place;         /* holds dst */
     struct item dst;
+    struct copy_pool *pool;         /* NULL: one file after the other */
 };
 
 /* An open file to read, from wherever. */
@@ -40,6 +45,15 @@ bool copy_check(struct sh *sh, struct copy *c);
 /* Where src goes: into dst when that is a directory.  With its status. */
 enum rc copy_target(struct sh *sh, const struct copy *c, const struct item *src, struct arena *a, struct item *ret,
                     struct why *why) MUST_CHECK;
+/* One file, now.  What fails is printed; any thread. */
+void copy_file(struct sh *sh, const struct copy *c, const struct item *src, const struct item *target, struct arena *a);
+
+/* copy_pool.c: threads that copy files; at most `waiting` wait their turn.  c is borrowed until finish, which waits for all. */
+enum rc copy_pool_new(struct sh *sh, const struct copy *c, size_t threads, size_t waiting, struct copy_pool **ret,
+                      struct why *why) MUST_CHECK;
+enum rc copy_pool_add(struct copy_pool *p, const struct item *src, const struct item *target, struct why *why) MUST_CHECK;
+void copy_pool_finish(struct copy_pool *p);
+
 /* Source is a directory and target inside it: printed. */
 bool copy_into_itself(struct sh *sh, const struct item *src, const struct item *target);
 

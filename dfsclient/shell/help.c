@@ -36,7 +36,8 @@ static const struct {
               "-list-corruptfileblocks           only files that lost a block\n"
               "Exit 0 when all is healthy, 1 when something is corrupt.\n" },
     { "get", "-f   over files that exist    -p   keep times and mode\n"
-             "-crc, -ignoreCrc, -t and -q are taken for the sake of scripts.\n"
+             "-t N   N files at a time    -q N   at most N wait their turn\n"
+             "-crc and -ignoreCrc are taken for the sake of scripts: damaged bytes are never delivered.\n"
              "The local destination - is standard output.\n" },
     { "getmerge", "-nl   a newline behind each file    -skip-empty-file   leave empty files out\n" },
     { "ls", "-d   directories as plain entries    -R   everything below, too\n"
@@ -47,7 +48,7 @@ static const struct {
     { "mkdir", "-p   parents as needed; no error when it exists\n" },
     { "put", "-f   over files that exist    -p   keep times, owner and mode\n"
              "-l   one replica    -d   without a file ._COPYING_ in between\n"
-             "-t and -q are taken for the sake of scripts.\n"
+             "-t N   N files at a time    -q N   at most N wait their turn\n"
              "The local source - is standard input.  Several sources need a directory as destination.\n" },
     { "rm", "-r, -R   directories with what is in them    -f   no error for what does not exist\n"
             "-skipTrash   delete at once    -safely   ask before many files are deleted\n"

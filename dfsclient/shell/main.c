@@ -5,29 +5,32 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <utlist.h>
 
 #include "core/base/log.h"
-#include "core/base/mem.h"
 #include "core/conf/version.h"
 #include "dfsclient/shell/shell.h"
 
 /* What to delete when somebody presses Ctrl-C.  The lock is held while it changes. */
 struct sh_temp {
     pthread_mutex_t lock;
-    struct fs *fs;
-    char *path;
+    struct sh_temp_file *files;
 };
 
 void
-sh_set_temp(struct sh *sh, struct fs *fs, const char *path)
+sh_temp_enter(struct sh *sh, struct sh_temp_file *f)
 {
-    struct sh_temp *t = sh->temp;
+    pthread_mutex_lock(&sh->temp->lock);
+    DL_APPEND(sh->temp->files, f);
+    pthread_mutex_unlock(&sh->temp->lock);
+}
 
-    pthread_mutex_lock(&t->lock);
-    mem_free(t->path);
-    t->fs = fs;
-    t->path = path != NULL ? mem_strdup(path) : NULL;
-    pthread_mutex_unlock(&t->lock);
+void
+sh_temp_leave(struct sh *sh, struct sh_temp_file *f)
+{
+    pthread_mutex_lock(&sh->temp->lock);
+    DL_DELETE(sh->temp->files, f);
+    pthread_mutex_unlock(&sh->temp->lock);
 }
 
 /* Waits for Ctrl-C; a second one ends the program at once. */
@@ -35,6 +38,7 @@ static void *
 wait_for_interrupt(void *arg)
 {
     struct sh_temp *t = arg;
+    struct sh_temp_file *f;
     bool deleted;
     sigset_t set;
     int sig = 0;
@@ -46,9 +50,9 @@ wait_for_interrupt(void *arg)
         return NULL;
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     pthread_mutex_lock(&t->lock);
-    if (t->path != NULL) {
-        enum rc ignored = t->fs != NULL ? fs_delete(t->fs, t->path, false, &deleted, NULL)
-                                        : rc_from_errno(unlink(t->path));
+    DL_FOREACH(t->files, f) {
+        enum rc ignored = f->fs != NULL ? fs_delete(f->fs, f->path, false, &deleted, NULL)
+                                        : rc_from_errno(unlink(f->path));
         (void)ignored;      /* the half-written file stays: its name says what it is */
     }
     _exit(sig == SIGINT ? EXIT_INTERRUPTED : 128 + sig);

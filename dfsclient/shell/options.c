@@ -65,12 +65,14 @@ sh_fail_text(struct sh *sh, const char *fmt, ...)
     va_list ap;
 
     fflush(stdout);
+    flockfile(stderr);      /* a line of its own, whichever thread */
     fprintf(stderr, "%s: ", sh->cmd->name);
     va_start(ap, fmt);
     vfprintf(stderr, fmt, ap);
     va_end(ap);
     fputc('\n', stderr);
     sh->exit_code = EXIT_FAILED;
+    funlockfile(stderr);
 }
 
 void

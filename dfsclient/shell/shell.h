@@ -117,8 +117,14 @@ void sh_walk(struct sh *sh, struct item *it, void (*fn)(struct sh *sh, struct it
 enum rc local_stat(const char *path, struct arena *a, struct item *it, struct why *why) MUST_CHECK;
 enum rc local_list(const struct item *dir, struct item_list *ret, struct why *why) MUST_CHECK;
 
-/* main.c: a file to delete when an interrupt comes; NULL: none any more. */
-void sh_set_temp(struct sh *sh, struct fs *fs, const char *path);
+/* main.c: files to delete when an interrupt comes, from enter to leave; the caller's, as long as it is in there. */
+struct sh_temp_file {
+    struct sh_temp_file *prev, *next;
+    struct fs *fs;                  /* NULL: local */
+    const char *path;
+};
+void sh_temp_enter(struct sh *sh, struct sh_temp_file *f);
+void sh_temp_leave(struct sh *sh, struct sh_temp_file *f);
 
 /* The handlers, one a row of the table. */
 #define SH_COMMAND(fn) int fn(struct sh *sh, int argc, char **argv)
