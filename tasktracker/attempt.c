@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +17,7 @@
 #include "tasktracker/chan.h"
 
 #define EXIT_WAIT_MS 2000
+#define SEND_SECONDS 10
 #define LIBRARIES_BYTES (512 * MB)      /* address space that every worker has anyway */
 #define TASK_STATUS_MAX 200
 
@@ -119,9 +122,13 @@ begin(struct talk *k, struct why *why)
 {
     struct tt_attempt *a = k->a;
     const JtJobSpec *spec = a->job->reply->spec;
+    struct timeval patience = { .tv_sec = SEND_SECONDS };
     int pipes[2];
     enum rc rc;
 
+    /* A worker that asks and does not listen is not to hold us. */
+    if (setsockopt(k->worker.sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) != 0)
+        return why_errno(why, errno, "SO_SNDTIMEO");
     k->input_count = a->map ? a->map->n_splits : 0;
     if ((k->inputs = mem_calloc(k->input_count + 1, sizeof *k->inputs)) == NULL)
         return why_rc(why, RC_NOMEM);
@@ -380,12 +387,12 @@ run(struct talk *k, struct ending *e)
 
     e->how = TT_ENDED_REQUEST__HOW__FAILED;
     if ((rc = tt_job_load(k->tt, a->job, &why)) != RC_OK) {
-        e->how = TT_ENDED_REQUEST__HOW__KILLED;         /* not the task's fault */
+        if (rc == RC_JOB_NOT_FOUND || rc == RC_STOPPED)
+            e->how = TT_ENDED_REQUEST__HOW__KILLED;     /* nobody wants it any more */
         (void)snprintf(e->text, sizeof e->text, "%s", why.text);
         return;
     }
     if ((rc = tt_worker_take(k->tt, a->job, &k->worker, &why)) != RC_OK) {
-        e->how = TT_ENDED_REQUEST__HOW__KILLED;
         (void)snprintf(e->text, sizeof e->text, "%s", why.text);
         return;
     }

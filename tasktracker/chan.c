@@ -125,6 +125,8 @@ send_packet(int sock, const uint8_t *p, size_t n, const int *fds, size_t fd_coun
             continue;
         if (errno == EPIPE || errno == ECONNRESET)
             return why_rc(why, RC_CLOSED);
+        if (errno == EAGAIN)
+            return why_set(why, RC_TIMEOUT, "the worker does not take what is sent to it");
         return why_errno(why, errno, "send to a worker's socket");
     }
     return RC_OK;

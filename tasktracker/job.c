@@ -327,6 +327,8 @@ tt_worker_take(struct tt *tt, struct tt_job *j, struct launched *ret, struct why
     mutex_lock(tt->w->threads, tt->launch);
     rc = launcher_take(&tt->launcher, ret, why);
     mutex_unlock(tt->w->threads, tt->launch);
+    if (rc == RC_CLOSED)
+        tt_fail(tt);                /* without its launcher this process is of no use */
     return rc;
 }
 

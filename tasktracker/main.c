@@ -65,13 +65,20 @@ stop(void *arg)
     mem_free(self);
 }
 
+static bool
+has_failed(void *arg)
+{
+    return tt_has_failed(((struct self *)arg)->tt);
+}
+
 static const char *const bind_keys[] = { "mapreduce.tasktracker.address", "mapreduce.tasktracker.http.address", NULL };
 
 int
 main(int argc, char **argv)
 {
     const struct daemon_spec spec = { .name = "tasktracker", .about = "runs tasks and serves map outputs", .who = TT,
-                                      .prepare = prepare, .start = start, .stop = stop, .bind_keys = bind_keys };
+                                      .prepare = prepare, .start = start, .stop = stop, .has_failed = has_failed,
+                                      .bind_keys = bind_keys };
 
     return daemon_main(argc, argv, &spec);
 }

@@ -106,7 +106,7 @@ sandbox_enter(const struct sandbox *s, struct why *why)
 {
     enum rc rc;
 
-    if ((s->namespaces & CLONE_NEWUSER) && (rc = map_user(getuid(), getgid(), why)) != RC_OK)
+    if ((s->namespaces & CLONE_NEWUSER) && (rc = map_user(s->uid, s->gid, why)) != RC_OK)
         return rc;
     return s->namespaces & CLONE_NEWNS ? make_read_only(why) : RC_OK;
 }
@@ -115,21 +115,15 @@ sandbox_enter(const struct sandbox *s, struct why *why)
 static bool
 namespaces_work(int flags)
 {
-    const struct sandbox s = { .namespaces = flags };
-    uid_t uid = getuid();
-    gid_t gid = getgid();
+    const struct sandbox s = { .namespaces = flags, .uid = getuid(), .gid = getgid() };
     int status;
     pid_t pid = sandbox_fork(&s);
     struct why why;
 
     if (pid < 0)
         return false;
-    if (pid == 0) {
-        /* Inside a new user namespace the old ids no longer show. */
-        if ((flags & CLONE_NEWUSER) && map_user(uid, gid, &why) != RC_OK)
-            _exit(1);
-        _exit((flags & CLONE_NEWNS) && make_read_only(&why) != RC_OK);
-    }
+    if (pid == 0)
+        _exit(sandbox_enter(&s, &why) != RC_OK);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;
     return WIFEXITED(status) && WEXITSTATUS(status) == 0;
@@ -175,6 +169,8 @@ sandbox_probe(struct sandbox *ret)
     int abi = (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 
     memset(ret, 0, sizeof *ret);
+    ret->uid = getuid();
+    ret->gid = getgid();
     ret->landlock = abi > 0 ? abi : 0;
     if (geteuid() == 0 && uids_work()) {
         ret->tier = TIER_ROOT;

@@ -25,6 +25,8 @@ struct sandbox {
     enum sandbox_tier tier;
     int namespaces;             /* CLONE_NEW... that the kernel grants */
     int landlock;               /* ABI, 0 without */
+    uid_t uid;                  /* of the launcher: inside a new user namespace it no longer shows */
+    gid_t gid;
     char text[SANDBOX_TEXT];    /* "root namespaces=user,pid landlock=3 seccomp" */
 };
 

@@ -26,6 +26,27 @@ tt_thread_ended(struct tt *tt)
     tt_unlock(tt);
 }
 
+void
+tt_fail(struct tt *tt)
+{
+    tt_lock(tt);
+    if (!tt->stopping && !tt->failed)
+        log_error("launcher_gone", "now=ending");
+    tt->failed = true;
+    tt_unlock(tt);
+}
+
+bool
+tt_has_failed(struct tt *tt)
+{
+    bool failed;
+
+    tt_lock(tt);
+    failed = tt->failed;
+    tt_unlock(tt);
+    return failed;
+}
+
 /* Sleep unless the tracker stops; false when it does. */
 static bool
 pause_ms(struct tt *tt, uint64_t ms)
@@ -93,6 +114,17 @@ new_id(struct arena *arena, uint64_t job, bool is_map, uint32_t index, uint32_t 
     return id;
 }
 
+/* Jobs that left nothing here: their end may have been told while we were not registered.  [m] */
+static void
+drop_idle_jobs(struct tt *tt)
+{
+    struct tt_job *j, *after;
+
+    HASH_ITER(hh, tt->jobs, j, after)
+        if (j->refs == 0 && j->outputs == NULL)
+            tt_job_free(tt, j);
+}
+
 /* What runs and what lies here.  [m] */
 static enum rc
 list_all(struct tt *tt, struct arena *arena, TtRegisterRequest *req)
@@ -138,6 +170,7 @@ register_now(struct tt *tt, struct why *why)
     req.version = VERSION;
     req.tier = tt->launcher.text;
     tt_lock(tt);
+    drop_idle_jobs(tt);
     rc = list_all(tt, &arena, &req);
     tt_unlock(tt);
     if (rc != RC_OK) {

@@ -9,6 +9,8 @@
 #ifndef TASKTRACKER_TT_H
 #define TASKTRACKER_TT_H
 
+#include <stdbool.h>
+
 #include "core/base/rc.h"
 #include "core/base/world.h"
 #include "core/conf/conf.h"
@@ -20,6 +22,7 @@ struct tt;
 /* Takes launcher on success.  *ret_at: where map outputs are served. */
 enum rc tt_start(const struct world *w, const struct conf *conf, struct launcher *launcher, struct tt **ret,
                  struct net_addr *ret_at, struct why *why) MUST_CHECK;
+bool tt_has_failed(struct tt *tt);  /* the launcher is gone: the process is to end; any thread */
 void tt_stop(struct tt *tt);        /* and free; attempts that run are killed */
 
 #endif

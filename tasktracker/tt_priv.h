@@ -115,6 +115,7 @@ struct tt {
     uint64_t epoch;                 /* [m] 0: not registered */
     uint64_t created_ms;            /* of the JobTracker; [m] */
     bool stopping;                  /* [m] */
+    bool failed;                    /* [m] the process is to end */
     struct rpc_protocol protocol;
     struct rpc_method *methods;
     struct rpc_client *jt, *jt_wait;    /* short calls; the one that is held */
@@ -144,6 +145,7 @@ static inline uint64_t tt_now(struct tt *tt) { return clock_mono_ms(tt->w->clock
 enum rc tt_call(struct tt *tt, enum tt_method method, const ProtobufCMessage *req, uint64_t *epoch_field,
                 struct arena *arena, const ProtobufCMessage **ret, struct why *why) MUST_CHECK;
 void tt_thread_ended(struct tt *tt);        /* the last thing that a counted thread does */
+void tt_fail(struct tt *tt);
 
 /* ---- job.c ---- */
 struct tt_job *tt_job_get(struct tt *tt, uint64_t number);      /* [m] found or new; NULL without memory */
