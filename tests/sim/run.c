@@ -188,7 +188,7 @@ check_end(struct scene *scene)
     if (!scene->calm) {     /* one disk rots; the other two have everything */
         unsigned rotten = 1 + (unsigned)rng_below(sim_rng(s), CLUSTER_DATANODES);
 
-        pause_ms(s, 15000); /* long enough for replicas that were only believed in to be missed */
+        pause_ms(s, 30000); /* every lease has ended; replicas that were only believed in have been missed */
         wait_until_well(scene, fs);
         for (int i = 0; i < 5; i++)
             (void)sim_disk_flip_any(cluster_machine(c, rotten)->node, "blk_");  /* false: it has none */

@@ -352,9 +352,8 @@ out:
 
 static enum rc
 check_at(struct workload *wl, struct fs *fs, const struct name *n, const char *path, const struct fs_status *st,
-         struct why *why)
+         bool is_closed, struct why *why)
 {
-    bool is_closed = true;
     enum rc rc;
 
     if (st->is_dir != n->is_dir)
@@ -363,13 +362,13 @@ check_at(struct workload *wl, struct fs *fs, const struct name *n, const char *p
         return RC_OK;
     if (n->state != NAME_CREATING)
         return (rc = check_replicas(fs, path, why)) != RC_OK ? rc : read_whole(wl, fs, n, path, n->bytes, why);
-    if ((rc = fs_is_closed(fs, path, &is_closed, why)) != RC_OK)
-        return rc;
     if (!is_closed)
         return RC_OK;           /* its writer died; blocks without a writer are not recovered in this version */
     if (st->bytes > n->bytes || st->bytes < n->synced)
         sim_fail(wl->c->s, "%s was cut to %llu of %llu bytes, %llu were synced", path, (unsigned long long)st->bytes,
                  (unsigned long long)n->bytes, (unsigned long long)n->synced);
+    if ((rc = check_replicas(fs, path, why)) != RC_OK)
+        return rc;
     return read_whole(wl, fs, n, path, st->bytes, why);
 }
 
@@ -377,13 +376,16 @@ static enum rc
 check_name(struct workload *wl, struct fs *fs, const struct name *n, struct arena *a, struct why *why)
 {
     struct fs_status st, next;
-    bool there, there_next = false;
+    bool there, there_next = false, is_closed = true;
     enum rc rc;
 
+    /* Asked before its size is: then a closed file's size is the last. */
+    if (n->state == NAME_CREATING && !n->is_dir && (rc = fs_is_closed(fs, n->path, &is_closed, why)) != RC_OK)
+        return rc == RC_NOT_FOUND ? RC_OK : rc;
     if (n->state == NAME_MOVING) {
         if ((rc = look(fs, n->next_path, a, &there_next, &next, why)) != RC_OK)
             return rc;
-        if (there_next && (rc = check_at(wl, fs, n, n->next_path, &next, why)) != RC_OK)
+        if (there_next && (rc = check_at(wl, fs, n, n->next_path, &next, true, why)) != RC_OK)
             return rc;
     }
     if ((rc = look(fs, n->path, a, &there, &st, why)) != RC_OK)
@@ -394,7 +396,7 @@ check_name(struct workload *wl, struct fs *fs, const struct name *n, struct aren
         sim_fail(wl->c->s, "%s was deleted and is there", n->path);
     if (n->state == NAME_MOVING && there == there_next)
         sim_fail(wl->c->s, "%s is %s %s", n->path, there ? "also" : "neither there nor", n->next_path);
-    return there ? check_at(wl, fs, n, n->path, &st, why) : RC_OK;
+    return there ? check_at(wl, fs, n, n->path, &st, is_closed, why) : RC_OK;
 }
 
 enum rc
