@@ -9,6 +9,8 @@
 #include "dfsclient/located.h"
 
 #define WINDOW 80               /* packets that are not acked */
+#define NO_NODE_TRIES 4
+#define NO_NODE_MS 100          /* before the second; doubles */
 #define LINGER_MS 1000          /* for acks that are still on their way when sending failed */
 
 enum rc
@@ -380,6 +382,31 @@ abandon_block(struct pipeline *pl, struct arena *a, struct why *why)
     return fs_call_patient(pl->fs, FS_abandon_block, &req.base, a, NULL, why);
 }
 
+/*
+ * A block with nodes to write it.  A cluster that has just started, or whose nodes are
+ * all loaded for a moment, has none: ask again, but not for long.
+ */
+static enum rc
+allot(struct pipeline *pl, const struct fs_block *previous, bool is_repeat, struct arena *a, struct fs_block *ret,
+      struct why *why)
+{
+    struct why none;
+    enum rc rc;
+
+    for (unsigned n = 0;; n++) {
+        if ((rc = add_block(pl, previous, a, ret, &none)) != RC_IO_EXCEPTION || n == NO_NODE_TRIES ||
+            strstr(none.text, "could only be written to") == NULL)
+            break;
+        if (pl->excluded_count > 0 && (is_repeat || n > 0))
+            pipeline_forgive(pl);       /* nobody else is left: ask for the old ones again */
+        else
+            fs_sleep_ms(pl->fs, fs_backoff_ms(pl->fs, n, NO_NODE_MS, NO_NODE_MS * 8));
+    }
+    if (rc != RC_OK && why != NULL)
+        *why = none;
+    return rc;
+}
+
 enum rc
 pipeline_open(struct pipeline *pl, const struct fs_block *previous, struct why *why)
 {
@@ -396,12 +423,7 @@ pipeline_open(struct pipeline *pl, const struct fs_block *previous, struct why *
         previous = &before;
     }
     for (unsigned n = 0;; n++) {
-        rc = add_block(pl, previous, &a, &fresh, why);
-        if (rc == RC_IO_EXCEPTION && pl->excluded_count > 0 && n > 0) {
-            pipeline_forgive(pl);       /* nobody else is left: ask the old ones again */
-            rc = add_block(pl, previous, &a, &fresh, why);
-        }
-        if (rc != RC_OK || (rc = begin(pl, &fresh, false, why)) != RC_OK)
+        if ((rc = allot(pl, previous, n > 0, &a, &fresh, why)) != RC_OK || (rc = begin(pl, &fresh, false, why)) != RC_OK)
             goto out;
         if ((rc = pipeline_connect(pl, DTP_SETUP_CREATE, 0, &bad, &setup)) == RC_OK)
             break;
