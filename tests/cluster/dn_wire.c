@@ -12,123 +12,16 @@
 #include "core/io/crc.h"
 #include "core/io/thread.h"
 #include "core/net/dtp_io.h"
-#include "core/proto/datanode.pb-c.h"
-#include "core/rpc/server.h"
 #include "datanode/dn.h"
+#include "tests/cluster/dn_namenode.h"
 #include "tests/unit/dn_dir.h"
 #include "tests/unit/suites.h"
 
-#define POOL "BP-7-127.0.0.1-9"
 #define BLOCK 1073741825
 #define WAIT_MS 20000
 
-/* --- The NameNode. */
-
-enum {
-#define RPC(method, name, request, reply, flags) CALL_##method,
-#include "core/proto/datanode.def"
-#undef RPC
-    CALLS
-};
-
 static struct world world;
-static struct namenode {
-    struct rpc_method methods[CALLS];
-    struct rpc_protocol protocol;
-    struct rpc_server *server;
-    struct mutex *mu;
-    struct cond *changed;
-    struct rpc_call *waiting;       /* for orders that never come */
-    struct rpc_call *held;          /* blocksChanged calls, while hold is set */
-    bool hold;
-    unsigned received;              /* replicas that were reported finalized */
-    uint64_t last_bytes, last_stamp;
-} nn;
-
-static void
-note_changes(const DnBlocksChangedRequest *q)
-{
-    for (size_t i = 0; i < q->n_storages; i++)
-        for (size_t k = 0; k < q->storages[i]->n_changes; k++) {
-            const DnChange *c = q->storages[i]->changes[k];
-
-            if (c->kind != DN_CHANGE__KIND__RECEIVED)
-                continue;
-            nn.received++;
-            nn.last_bytes = c->block->bytes;
-            nn.last_stamp = c->block->stamp;
-        }
-    cond_broadcast(world.threads, nn.changed);
-}
-
-static void
-nn_submit(void *arg, struct rpc_call *call)
-{
-    bool keep = false;
-
-    (void)arg;
-    if (call->method_index == CALL_dn_register) {
-        DnRegisterReply *r = CONTAINER_OF(call->reply, DnRegisterReply, base);
-
-        r->cluster_id = arena_strdup(&call->arena, "CID-7");
-        r->block_pool_id = arena_strdup(&call->arena, POOL);
-        r->host = arena_strdup(&call->arena, "127.0.0.1");
-        r->epoch = 1;
-    }
-    mutex_lock(world.threads, nn.mu);
-    if (call->method_index == CALL_dn_blocks_changed)
-        note_changes(CONTAINER_OF(call->request, DnBlocksChangedRequest, base));
-    if (call->method_index == CALL_dn_wait_orders) {
-        call->next = nn.waiting;
-        nn.waiting = call;
-        keep = true;
-    } else if (call->method_index == CALL_dn_blocks_changed && nn.hold) {
-        call->next = nn.held;
-        nn.held = call;
-        keep = true;
-    }
-    mutex_unlock(world.threads, nn.mu);
-    if (!keep)
-        rpc_reply(call);
-}
-
-static void
-let_go(struct rpc_call **list)
-{
-    struct rpc_call *call, *next;
-
-    mutex_lock(world.threads, nn.mu);
-    call = *list;
-    *list = NULL;
-    nn.hold = false;
-    mutex_unlock(world.threads, nn.mu);
-    for (; call != NULL; call = next) {
-        next = call->next;
-        rpc_reply(call);
-    }
-}
-
-static void
-nn_start(void)
-{
-    static const struct rpc_method rows[] = {
-#define RPC(method, wire, request, reply, f) { .name = (wire), .flags = (f) },
-#include "core/proto/datanode.def"
-#undef RPC
-    };
-    struct rpc_server_options o = { .frame_max = 16 * MB, .conn_max = 100, .inflight_max = 10, .idle_ms = 600000 };
-    struct rpc_service service = { &nn.protocol, nn_submit, NULL };
-    struct why why;
-
-    memset(&nn, 0, sizeof nn);
-    memcpy(nn.methods, rows, sizeof rows);
-    nn.protocol = (struct rpc_protocol){ "millrace.DatanodeProtocol", 1, nn.methods, CALLS };
-    nn.mu = mutex_new(world.threads);
-    nn.changed = cond_new(world.threads);
-    ck_assert_int_eq(rpc_protocol_init(&nn.protocol, &datanode_protocol__descriptor, &why), RC_OK);
-    ck_assert_int_eq(net_addr_parse("127.0.0.1:0", 0, &o.at, &why), RC_OK);
-    ck_assert_int_eq(rpc_server_start(&world, &o, &service, 1, &nn.server, &why), RC_OK);
-}
+static struct namenode nn;
 
 /* --- DataNodes. */
 
@@ -172,7 +65,7 @@ setup(void)
     world_posix(&world);
     log_set_sink(quiet, NULL);
     dir = dn_dir_make();
-    nn_start();
+    nn_start(&nn, &world);
     for (unsigned i = 0; i < 3; i++)
         dn_up(i);
 }
@@ -180,16 +73,11 @@ setup(void)
 static void
 teardown(void)
 {
-    let_go(&nn.held);
+    nn_let_go(&nn, &nn.held);
     for (unsigned i = 0; i < 3; i++)
         if (dn[i] != NULL)
             dn_close(dn[i]);
-    let_go(&nn.waiting);
-    rpc_server_stop(nn.server);
-    let_go(&nn.waiting);
-    rpc_server_free(nn.server);
-    cond_free(world.threads, nn.changed);
-    mutex_free(world.threads, nn.mu);
+    nn_stop(&nn);
     dn_dir_remove(dir);
 }
 
@@ -501,7 +389,7 @@ START_TEST(last_ack_waits_for_the_namenode)
     x.c.read_ms = 200;
     ck_assert_int_eq(dtp_recv_ack(&x.c, &a, &why), RC_TIMEOUT);
     x.c.read_ms = WAIT_MS;
-    let_go(&nn.held);
+    nn_let_go(&nn, &nn.held);
     good_ack(&x, 1);
     leave(&x);
 }
