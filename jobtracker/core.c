@@ -9,7 +9,7 @@
 #include "core/base/mem.h"
 #include "jobtracker/sched.h"
 
-#define ENDED_JOBS_MAX 1000         /* kept in memory */
+#define ENDED_JOBS_MAX 1000         /* kept, in memory and in the database */
 #define TRACKERS_MAX 100000
 #define LOST_REPORTS_MAX 3          /* reduces that could not fetch an output before it counts as lost */
 #define COMMIT_AGAIN_MS 1000
@@ -46,7 +46,7 @@ work_new(enum jt_work_kind kind, const struct jt_job *j)
     w->output = mem_strdup(j->spec->output);
     if (w->user == NULL || w->work == NULL || w->output == NULL)
         goto out;
-    if (kind == WORK_CLEAN)
+    if (kind != WORK_COMMIT)
         return w;
     if ((w->parts = mem_calloc((size_t)n + 1, sizeof *w->parts)) == NULL)
         goto out;
@@ -71,6 +71,8 @@ push_work(struct jt_core *c, struct jt_job *j, const struct jt_now *now)
 {
     struct jt_work *w;
 
+    if (j->preparing)
+        return;
     if (j->state == JOB_COMMITTING && !j->committing) {
         if ((w = work_new(WORK_COMMIT, j)) == NULL) {
             j->commit_again_ms = now->mono_ms + COMMIT_AGAIN_MS;
@@ -89,6 +91,18 @@ push_work(struct jt_core *c, struct jt_job *j, const struct jt_now *now)
         j->commit_again_ms = 0;
         LL_APPEND(c->works, w);
     }
+}
+
+/* What the commit will need is made while the tasks run; without memory the commit does it. */
+static void
+push_prepare(struct jt_core *c, struct jt_job *j)
+{
+    struct jt_work *w = work_new(WORK_PREPARE, j);
+
+    if (w == NULL)
+        return;
+    j->preparing = true;
+    LL_APPEND(c->works, w);
 }
 
 struct jt_work *
@@ -164,8 +178,10 @@ drop_oldest(struct jt_core *c)
     DL_FOREACH(c->jobs, j)
         if (j->cleaned && (oldest == NULL || j->number < oldest->number))
             oldest = j;
-    if (oldest != NULL)
-        drop_job(c, oldest);
+    if (oldest == NULL)
+        return;
+    jt_store_job_drop(c->store, oldest->number);
+    drop_job(c, oldest);
 }
 
 /* Tell every tracker that may have something of the job. */
@@ -261,6 +277,7 @@ jt_core_submit(struct jt_core *c, const struct jt_now *now, const char *user, co
     drop_oldest(c);
     log_info("job_submitted", "job=%s user=%s maps=%u reduces=%u", j->id, user, j->map_count, j->reduce_count);
     c->slots_changed = true;
+    push_prepare(c, j);
     commit_if_done(c, j, now);          /* no map and no reduce: an empty output */
     *ret = j;
     return RC_OK;
@@ -577,6 +594,17 @@ jt_core_register(struct jt_core *c, const struct jt_now *now, const TtRegisterRe
 }
 
 /* ---- commit ---- */
+
+void
+jt_core_prepared(struct jt_core *c, const struct jt_now *now, uint64_t job)
+{
+    struct jt_job *j = jt_core_find_job(c, job);
+
+    if (j == NULL)
+        return;
+    j->preparing = false;
+    push_work(c, j, now);
+}
 
 void
 jt_core_committed(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc, const struct why *why)

@@ -20,7 +20,7 @@
 #include "jobtracker/store.h"
 
 /* What is to be done in the filesystem, by value. */
-enum jt_work_kind { WORK_COMMIT, WORK_CLEAN };
+enum jt_work_kind { WORK_PREPARE, WORK_COMMIT, WORK_CLEAN };
 
 struct jt_work {
     enum jt_work_kind kind;
@@ -77,7 +77,8 @@ void jt_core_ended(struct jt_core *c, const struct jt_now *now, struct jt_tracke
                    bool *ret_accepted);
 void jt_core_output_lost(struct jt_core *c, const struct jt_now *now, const TtOutputLostRequest *req);
 
-/* Work of the filesystem is done; why is read when rc is not RC_OK. */
+/* Work of the filesystem is done; why is read when rc is not RC_OK.  A PREPARE that failed is done by the commit. */
+void jt_core_prepared(struct jt_core *c, const struct jt_now *now, uint64_t job);
 void jt_core_committed(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc, const struct why *why);
 void jt_core_cleaned(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc);
 

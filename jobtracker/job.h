@@ -82,7 +82,7 @@ struct jt_job {
     uint8_t submit_id[JT_SUBMIT_ID_BYTES], token[JT_TOKEN_BYTES];
     unsigned state;
     bool cleaned;                       /* over, and nothing of it is left but its output */
-    bool cleaning, committing;          /* handed out */
+    bool preparing, cleaning, committing;       /* handed out; one at a time */
     uint64_t commit_again_ms;           /* mono: when a failed commit is tried again; 0 none */
     uint64_t submitted_ms, finished_ms; /* wall */
     uint64_t version;                   /* grows with each change that `mr` shows */

@@ -93,6 +93,8 @@ work_loop(void *arg)
             const JtSubmitRequest *req = (const JtSubmitRequest *)(const void *)item->call->request;
 
             item->rc = jt_work_check(&hand, item->call->user, req->spec->output, &item->why);
+        } else if (item->work->kind == WORK_PREPARE) {
+            item->rc = jt_work_prepare(&hand, item->work, &item->why);
         } else if (item->work->kind == WORK_COMMIT) {
             item->rc = jt_work_commit(&hand, item->work, &item->why);
         } else {
@@ -134,6 +136,12 @@ worked(struct jt *jt, struct jt_item *item)
 {
     struct jt_work *w = item->work;
 
+    if (w->kind == WORK_PREPARE) {
+        if (item->rc != RC_OK)
+            log_info("prepare_failed", "job=%s why=%s", w->id, item->why.text);     /* the commit tries it again */
+        jt_core_prepared(&jt->core, &jt->now, w->job);
+        return;
+    }
     if (w->kind == WORK_COMMIT) {
         jt_core_committed(&jt->core, &jt->now, w->job, item->rc, &item->why);
         return;

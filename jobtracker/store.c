@@ -9,7 +9,7 @@
 
 enum {
     S_NEXT_JOB, S_JOB_ADD, S_CODE_ADD, S_JOB_PUT, S_CODE_DROP, S_CODE, S_ATTEMPT, S_LOG_PUT, S_LOG, S_TRACKER,
-    S_LOAD_TRACKERS, S_LOAD_JOBS, S_LOAD_ATTEMPTS, S_COUNT
+    S_DROP_LOGS, S_DROP_ATTEMPTS, S_DROP_JOB, S_LOAD_TRACKERS, S_LOAD_JOBS, S_LOAD_ATTEMPTS, S_COUNT
 };
 
 static const char *const statements[S_COUNT] = {
@@ -25,6 +25,9 @@ static const char *const statements[S_COUNT] = {
     [S_LOG_PUT] = "INSERT OR REPLACE INTO logs(job, is_map, task, attempt, text) VALUES(?,?,?,?,?)",
     [S_LOG] = "SELECT text FROM logs WHERE job=? AND is_map=? AND task=? AND attempt=?",
     [S_TRACKER] = "INSERT OR REPLACE INTO trackers(uuid, name, host, shuffle_port) VALUES(?,?,?,?)",
+    [S_DROP_LOGS] = "DELETE FROM logs WHERE job=?",
+    [S_DROP_ATTEMPTS] = "DELETE FROM attempts WHERE job=?",
+    [S_DROP_JOB] = "DELETE FROM jobs WHERE number=?",
     [S_LOAD_TRACKERS] = "SELECT uuid, name, host, shuffle_port FROM trackers",
     [S_LOAD_JOBS] = "SELECT number, user, state, cleaned, submitted_ms, finished_ms, reason, submit_id, token, spec"
                     " FROM jobs WHERE cleaned=0 OR number IN (SELECT number FROM jobs WHERE cleaned=1"
@@ -280,6 +283,15 @@ jt_store_code_drop(struct jt_store *s, uint64_t job)
 {
     bind_u64(use(s, S_CODE_DROP), 1, job);
     run(s, S_CODE_DROP, "code");
+}
+
+void
+jt_store_job_drop(struct jt_store *s, uint64_t job)
+{
+    for (int which = S_DROP_LOGS; which <= S_DROP_JOB; which++) {
+        bind_u64(use(s, which), 1, job);
+        run(s, which, "drop");
+    }
 }
 
 /* The one blob that st yields, copied; resets st. */

@@ -30,6 +30,7 @@ uint64_t jt_store_next_job(struct jt_store *s);
 void jt_store_job_add(struct jt_store *s, const struct jt_job *j, const void *code, size_t code_bytes);
 void jt_store_job_put(struct jt_store *s, const struct jt_job *j);      /* state, times, reason, cleaned */
 void jt_store_code_drop(struct jt_store *s, uint64_t job);
+void jt_store_job_drop(struct jt_store *s, uint64_t job);      /* everything of it */
 /* The shared object, on the heap. */
 enum rc jt_store_code(struct jt_store *s, uint64_t job, uint8_t **ret, size_t *ret_n, struct why *why) MUST_CHECK;
 

@@ -112,6 +112,39 @@ write_success(struct jt_hand *h, const struct jt_work *w, struct arena *a, struc
     return fs_close_write(wr, why);
 }
 
+/* Unless it is there whole from an earlier try. */
+static enum rc
+make_out(struct jt_hand *h, const struct jt_work *w, struct arena *a, struct why *why)
+{
+    char *out = arena_printf(a, "%s/out", w->work), *success = arena_printf(a, "%s/out/_SUCCESS", w->work);
+    struct fs_status st;
+    enum rc rc;
+
+    if (out == NULL || success == NULL)
+        return why_rc(why, RC_NOMEM);
+    if ((rc = fs_stat(h->fs, success, a, &st, why)) == RC_OK && st.bytes == strlen(w->id) + 1)
+        return RC_OK;
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        return rc;
+    if ((rc = fs_mkdirs(h->fs, out, 0777 & ~(uint32_t)strtoul(h->conf->umask, NULL, 8), true, why)) != RC_OK)
+        return rc;
+    return write_success(h, w, a, why);
+}
+
+enum rc
+jt_work_prepare(struct jt_hand *h, const struct jt_work *w, struct why *why)
+{
+    struct arena a;
+    enum rc rc;
+
+    if ((rc = be(h, w->user, why)) != RC_OK)
+        return rc;
+    arena_init(&a, 1 * MB);
+    rc = make_out(h, w, &a, why);
+    arena_fini(&a);
+    return rc;
+}
+
 enum rc
 jt_work_commit(struct jt_hand *h, const struct jt_work *w, struct why *why)
 {
@@ -123,22 +156,16 @@ jt_work_commit(struct jt_hand *h, const struct jt_work *w, struct why *why)
     if ((rc = be(h, w->user, why)) != RC_OK)
         return rc;
     arena_init(&a, WORK_ARENA);
-    if ((rc = is_committed(h, w, &a, &done, why)) != RC_OK || done)
-        goto out;
-    rc = RC_NOMEM;
-    if ((out = arena_printf(&a, "%s/out", w->work)) == NULL) {
-        (void)why_rc(why, rc);
-        goto out;
-    }
-    if ((rc = fs_mkdirs(h->fs, out, 0777 & ~(uint32_t)strtoul(h->conf->umask, NULL, 8), true, why)) != RC_OK)
+    if ((rc = is_committed(h, w, &a, &done, why)) != RC_OK || done || (rc = make_out(h, w, &a, why)) != RC_OK)
         goto out;
     for (size_t i = 0; i < w->part_count; i++)
         if ((rc = gather(h, w, i, &a, why)) != RC_OK)
             goto out;
-    if ((rc = write_success(h, w, &a, why)) != RC_OK)
-        goto out;
-    if ((rc = fs_rename_to(h->fs, out, w->output, false, why)) == RC_EXISTS &&
-        (is_committed(h, w, &a, &done, why) == RC_OK && done))
+    rc = RC_NOMEM;
+    if ((out = arena_printf(&a, "%s/out", w->work)) == NULL)
+        (void)why_rc(why, rc);
+    else if ((rc = fs_rename_to(h->fs, out, w->output, false, why)) == RC_EXISTS &&
+             is_committed(h, w, &a, &done, why) == RC_OK && done)
         rc = RC_OK;                 /* the reply of an earlier rename was lost */
     else if (rc == RC_EXISTS)
         rc = why_set(why, RC_EXISTS, "%s was made by somebody else while the job ran", w->output);

@@ -24,7 +24,9 @@ void jt_hand_fini(struct jt_hand *h);
 
 /* RC_EXISTS when the output is there already. */
 enum rc jt_work_check(struct jt_hand *h, const char *user, const char *output, struct why *why) MUST_CHECK;
-/* Gather the winners' files, add _SUCCESS with the job's id, rename the whole to the output. */
+/* Make the directory that becomes the output, with _SUCCESS in it. */
+enum rc jt_work_prepare(struct jt_hand *h, const struct jt_work *w, struct why *why) MUST_CHECK;
+/* Gather the winners' files there, rename the whole to the output. */
 enum rc jt_work_commit(struct jt_hand *h, const struct jt_work *w, struct why *why) MUST_CHECK;
 /* Delete what attempts wrote. */
 enum rc jt_work_clean(struct jt_hand *h, const struct jt_work *w, struct why *why) MUST_CHECK;

@@ -16,6 +16,7 @@
 #define CALL_MS 30000
 #define BUSY_BEAT_MS 500            /* between heartbeats while attempts run: people watch their progress */
 #define VERSION "1"
+#define LOG_KEEP_MS (7 * UINT64_C(86400000))     /* logs older than this go at the next start */
 
 void
 tt_thread_ended(struct tt *tt)
@@ -414,6 +415,37 @@ read_uuid(struct tt *tt, struct why *why)
     return rc;
 }
 
+/* Logs of attempts that ended long ago. */
+struct old_logs {
+    struct tt *tt;
+    const char *dir;
+    uint64_t before_ms;
+};
+
+static bool
+drop_old_log(void *arg, const char *name)
+{
+    struct old_logs *o = arg;
+    char *path = mem_printf("%s/%s", o->dir, name);
+    struct io_stat st;
+    struct why why;
+
+    if (path != NULL && io_stat(o->tt->w->io, path, &st, &why) == RC_OK && st.is_file && st.mtime_ms < o->before_ms &&
+        io_unlink(o->tt->w->io, path, &why) != RC_OK)
+        log_warn("old_log_left", "why=%s", why.text);
+    mem_free(path);
+    return true;
+}
+
+static enum rc
+drop_old_logs(struct tt *tt, const char *dir, struct why *why)
+{
+    uint64_t now = clock_wall_ms(tt->w->clock);
+    struct old_logs o = { tt, dir, now > LOG_KEEP_MS ? now - LOG_KEEP_MS : 0 };
+
+    return io_list(tt->w->io, dir, drop_old_log, &o, why);
+}
+
 /* The directory, alone ours; what an earlier run left of its jobs goes: its attempts died with it. */
 static enum rc
 open_dir(struct tt *tt, struct why *why)
@@ -437,7 +469,7 @@ open_dir(struct tt *tt, struct why *why)
         goto out;
     }
     if ((rc = io_remove_tree(tt->w->io, jobs, why)) == RC_OK && (rc = io_mkdirs(tt->w->io, jobs, 0700, why)) == RC_OK &&
-        (rc = io_mkdirs(tt->w->io, logs, 0700, why)) == RC_OK)
+        (rc = io_mkdirs(tt->w->io, logs, 0700, why)) == RC_OK && (rc = drop_old_logs(tt, logs, why)) == RC_OK)
         rc = read_uuid(tt, why);
 out:
     mem_free(lock);

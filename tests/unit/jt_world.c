@@ -139,6 +139,12 @@ world_submit(struct jt_world *w, uint32_t maps, uint32_t reduces, const char *ho
     jt_job_spec__pack(&spec, packed);
     ck_assert_int_eq(jt_spec_unpack(packed, n, &copy, &why), RC_OK);
     ck_assert_msg(jt_core_submit(&w->core, &w->now, "ann", id, copy, "so", 2, &j, &why) == RC_OK, "%s", why.text);
+    for (struct jt_work *work = jt_core_take_work(&w->core), *after; work != NULL; work = after) {
+        after = work->next;
+        ck_assert_int_eq(work->kind, WORK_PREPARE);
+        jt_work_free(work);
+    }
+    jt_core_prepared(&w->core, &w->now, j->number);
     return j;
 }
 

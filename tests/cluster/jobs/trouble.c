@@ -64,8 +64,8 @@ static void misbehave(struct mr_task *t, const char *how)
     else if (is(how, "fail"))
         mr_fail(t, "this input is not right");
     else if (is(how, "loop"))
-        for (volatile int i = 0;; i = 1)
-            continue;
+        for (;;)
+            __asm__ volatile("");
     else if (is(how, "memory"))
         for (char *p; (p = malloc(1 << 20)) != NULL || (abort(), 0);)
             memset(p, 1, 1 << 20);
@@ -85,7 +85,7 @@ static void map(struct mr_task *t, const struct mr_rec *rec, size_t n)
         fprintf(stderr, "about to %s, map %u attempt %u\n", how, mr_number(t, MR_TASK_INDEX), mr_number(t, MR_ATTEMPT));
         if (!is(mr_option(t, "when", "always"), "first") || mr_number(t, MR_ATTEMPT) == 0)
             misbehave(t, how);
-        sleep_ms(atol(mr_option(t, "sleep.ms", "0")));
+        sleep_ms(strtol(mr_option(t, "sleep.ms", "0"), NULL, 10));
     }
     for (size_t i = 0; i < n; i++) {
         const char *p = rec[i].value, *end = p + rec[i].value_len;
@@ -104,7 +104,7 @@ static void reduce(struct mr_task *t, struct mr_bytes key, struct mr_values *val
 
     if (!t->state) {
         t->state = (void *)1;
-        sleep_ms(atol(mr_option(t, "reduce.sleep.ms", "0")));
+        sleep_ms(strtol(mr_option(t, "reduce.sleep.ms", "0"), NULL, 10));
     }
     while (mr_next_i64(t, values, &v))
         sum += v;
