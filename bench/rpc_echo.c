@@ -18,6 +18,7 @@
 #include "core/io/thread.h"
 #include "core/proto/client_namenode.pb-c.h"
 #include "core/rpc/client.h"
+#include "core/rpc/protocols.h"
 #include "core/rpc/server.h"
 
 #define CALLERS_MAX 64
@@ -80,7 +81,7 @@ call_until(void *arg)
     arena_init(&arena, 64 * KB);
     request.filename = (ProtobufCBinaryData){ 12, (uint8_t *)"/user/root/f" };
     while (clock_mono_ms(b->w.clock) < b->until_ms) {
-        if (rpc_client_call(b->client, 0, &request.base, &arena, 10000, &reply, &why) == RC_OK)
+        if (rpc_client_call(b->client, ROW_get_preferred_block_size, &request.base, &arena, 10000, &reply, &why) == RC_OK)
             calls++;
         else
             atomic_fetch_add(&b->failed, 1);
@@ -135,9 +136,7 @@ out:
 int
 main(int argc, char **argv)
 {
-    struct rpc_method method = { .name = "getPreferredBlockSize", .flags = RPC_READ | RPC_IDEMPOTENT };
-    struct rpc_protocol protocol = { "org.apache.hadoop.hdfs.protocol.ClientProtocol", 1, &method, 1 };
-    struct rpc_service direct = { .protocol = &protocol, .submit = submit_direct }, queued;
+    struct rpc_service direct = { .protocol = &client_namenode_rpc, .submit = submit_direct }, queued;
     unsigned seconds = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 3;
     struct thread *worker;
     struct queue *queue;
@@ -151,9 +150,8 @@ main(int argc, char **argv)
         fprintf(stderr, "rpc_echo: %s\n", rc_text(rc));
         return EXIT_FAILURE;
     }
-    queued = (struct rpc_service){ .protocol = &protocol, .submit = submit_queued, .arg = queue };
-    if ((rc = rpc_protocol_init(&protocol, &client_namenode_protocol__descriptor, &why)) != RC_OK ||
-        (rc = thread_spawn(b.w.threads, "work", work, queue, &worker, &why)) != RC_OK)
+    queued = (struct rpc_service){ .protocol = &client_namenode_rpc, .submit = submit_queued, .arg = queue };
+    if ((rc = thread_spawn(b.w.threads, "work", work, queue, &worker, &why)) != RC_OK)
         goto out;
     printf("answered on the loop's thread\n");
     if ((rc = measure_server(&b, &direct, seconds, &why)) == RC_OK) {

@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/proto/client_datanode.pb-c.h"
+#include "core/rpc/protocols.h"
 #include "core/rpc/server.h"
 
 #define IPC_PORT 9867
@@ -38,8 +39,6 @@ static call_fn *const handlers[] = {
 
 struct dn_ipc {
     struct dn *dn;
-    struct rpc_method methods[ARRAY_LEN(handlers)];
-    struct rpc_protocol protocol;
     struct rpc_server *server;
 };
 
@@ -109,11 +108,6 @@ submit(void *arg, struct rpc_call *call)
 enum rc
 dn_ipc_start(struct dn *dn, struct dn_ipc **ret, struct why *why)
 {
-    static const struct rpc_method rows[] = {
-#define RPC(method, wire, Request, Reply, f) { .name = (wire), .flags = (f) },
-#include "core/proto/client_datanode.def"
-#undef RPC
-    };
     struct rpc_server_options o = { .frame_max = (size_t)dn->conf.rpc_frame_max, .conn_max = (size_t)dn->conf.rpc_conn_max,
                                     .inflight_max = INFLIGHT_MAX, .idle_ms = IDLE_MS };
     struct dn_ipc *ipc = mem_zalloc(sizeof *ipc);
@@ -123,12 +117,8 @@ dn_ipc_start(struct dn *dn, struct dn_ipc **ret, struct why *why)
     if (ipc == NULL)
         return why_rc(why, RC_NOMEM);
     ipc->dn = dn;
-    memcpy(ipc->methods, rows, sizeof rows);
-    ipc->protocol = (struct rpc_protocol){ "org.apache.hadoop.hdfs.protocol.ClientDatanodeProtocol", 1, ipc->methods,
-                                           ARRAY_LEN(rows) };
-    service = (struct rpc_service){ &ipc->protocol, submit, ipc };
-    if ((rc = rpc_protocol_init(&ipc->protocol, &client_datanode_protocol_service__descriptor, why)) != RC_OK ||
-        (rc = net_addr_parse(dn->conf.dn_ipc_bind, IPC_PORT, &o.at, why)) != RC_OK ||
+    service = (struct rpc_service){ &client_datanode_rpc, submit, ipc };
+    if ((rc = net_addr_parse(dn->conf.dn_ipc_bind, IPC_PORT, &o.at, why)) != RC_OK ||
         (rc = rpc_server_start(&dn->w, &o, &service, 1, &ipc->server, why)) != RC_OK) {
         mem_free(ipc);
         return rc;

@@ -71,7 +71,7 @@ dn_link_pause(struct dn_link *l, uint64_t ms)
 }
 
 enum rc
-dn_link_call(struct dn_link *l, uint64_t epoch, enum dn_method method, const ProtobufCMessage *request,
+dn_link_call(struct dn_link *l, uint64_t epoch, enum datanode_row method, const ProtobufCMessage *request,
              struct arena *arena, uint64_t timeout_ms, const ProtobufCMessage **ret, struct why *why)
 {
     enum rc rc = rpc_client_call(l->rpc, method, request, arena, timeout_ms, ret, why);
@@ -172,7 +172,7 @@ ask_to_register(struct dn_link *l, struct arena *arena, const DnRegisterRequest 
     q->seen_stamp = seen.stamp;
     if (q->cluster_id == NULL || describe_storages(dn, arena, &q->storages, &q->n_storages) != RC_OK)
         return why_rc(why, RC_NOMEM);
-    if ((rc = rpc_client_call(l->rpc, DN_CALL_dn_register, &q->base, arena, DN_CALL_MS, &m, why)) != RC_OK)
+    if ((rc = rpc_client_call(l->rpc, ROW_dn_register, &q->base, arena, DN_CALL_MS, &m, why)) != RC_OK)
         return rc;
     *ret_asked = q;
     *ret = CONTAINER_OF(m, DnRegisterReply, base);
@@ -255,7 +255,7 @@ heartbeat(struct dn_link *l, uint64_t epoch, struct why *why)
     }
     for (size_t i = 0; i < q.n_storages; i++)
         q.failed_volumes += q.storages[i]->failed;
-    if ((rc = dn_link_call(l, epoch, DN_CALL_dn_heartbeat, &q.base, &arena, DN_CALL_MS, &m, why)) != RC_OK)
+    if ((rc = dn_link_call(l, epoch, ROW_dn_heartbeat, &q.base, &arena, DN_CALL_MS, &m, why)) != RC_OK)
         goto out;
     reply = CONTAINER_OF(m, DnHeartbeatReply, base);
     seen = (struct dn_seen){ reply->txid, reply->block_id, reply->stamp };
@@ -321,21 +321,13 @@ link_fini(struct dn_link *l)
 static enum rc
 link_init(struct dn_link *l, struct why *why)
 {
-    static const struct rpc_method rows[DN_CALL_COUNT] = {
-#define RPC(method, wire, request, reply, f) { .name = (wire), .flags = (f) },
-#include "core/proto/datanode.def"
-#undef RPC
-    };
-    struct rpc_client_options o = { .protocol = &l->protocol, .user = "datanode", .connect_ms = l->dn->conf.rpc_connect_ms };
+    struct rpc_client_options o = { .protocol = &datanode_rpc, .user = "datanode", .connect_ms = l->dn->conf.rpc_connect_ms };
     struct dn_identity id;
     enum rc rc;
 
-    memcpy(l->methods, rows, sizeof rows);
-    l->protocol = (struct rpc_protocol){ "millrace.DatanodeProtocol", 1, l->methods, DN_CALL_COUNT };
     dn_store_identity(l->dn->store, &id);
     (void)snprintf(l->uuid, sizeof l->uuid, "%s", id.node_uuid);
-    if ((rc = rpc_protocol_init(&l->protocol, &datanode_protocol__descriptor, why)) != RC_OK ||
-        (rc = namenode_address(l->dn, &o.to, why)) != RC_OK || (rc = rpc_client_new(&l->dn->w, &o, &l->rpc, why)) != RC_OK)
+    if ((rc = namenode_address(l->dn, &o.to, why)) != RC_OK || (rc = rpc_client_new(&l->dn->w, &o, &l->rpc, why)) != RC_OK)
         return rc;
     if ((l->mu = mutex_new(l->dn->w.threads)) == NULL || (l->changed = cond_new(l->dn->w.threads)) == NULL ||
         queue_new(l->dn->w.threads, WORK_MAX, &l->work) != RC_OK)

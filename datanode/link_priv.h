@@ -8,19 +8,11 @@
 #include "core/io/queue.h"
 #include "core/proto/datanode.pb-c.h"
 #include "core/rpc/client.h"
+#include "core/rpc/protocols.h"
 #include "datanode/link.h"
-
-enum dn_method {
-#define RPC(method, name, request, reply, flags) DN_CALL_##method,
-#include "core/proto/datanode.def"
-#undef RPC
-    DN_CALL_COUNT
-};
 
 struct dn_link {
     struct dn *dn;
-    struct rpc_method methods[DN_CALL_COUNT];
-    struct rpc_protocol protocol;
     struct rpc_client *rpc;
     char uuid[64];                      /* of this node */
     struct mutex *mu;                   /* guards what follows */
@@ -47,7 +39,7 @@ void dn_link_pause(struct dn_link *l, uint64_t ms);
  * One call.  RC_UNREGISTERED ends the registration of that epoch, so that the keeper
  * makes a new one.
  */
-enum rc dn_link_call(struct dn_link *l, uint64_t epoch, enum dn_method method, const ProtobufCMessage *request,
+enum rc dn_link_call(struct dn_link *l, uint64_t epoch, enum datanode_row method, const ProtobufCMessage *request,
                      struct arena *arena, uint64_t timeout_ms, const ProtobufCMessage **ret, struct why *why) MUST_CHECK;
 
 void dn_link_reporter(void *link);

@@ -48,7 +48,7 @@ report_failure(const struct dn_task *task, const char *reason, const char *bad_u
     q.block = &b;
     q.reason = (char *)reason;
     q.bad_node_uuid = (char *)bad_uuid;
-    rc = dn_link_call(task->l, task->epoch, DN_CALL_dn_order_failed, &q.base, &arena, DN_CALL_MS, &m, &why);
+    rc = dn_link_call(task->l, task->epoch, ROW_dn_order_failed, &q.base, &arena, DN_CALL_MS, &m, &why);
     if (rc != RC_OK && rc != RC_STOPPED)
         log_info("order_failure_not_reported", "seq=%" PRIu64 " rc=%s", task->seq, rc_name(rc));
     arena_fini(&arena);
@@ -224,7 +224,7 @@ take(struct dn_link *l, uint64_t epoch, uint64_t *last_seq, struct why *why)
     q.epoch = epoch;
     q.last_seq = *last_seq;
     q.max_wait_ms = MAX_WAIT_MS;
-    if ((rc = dn_link_call(l, epoch, DN_CALL_dn_wait_orders, &q.base, &arena, MAX_WAIT_MS + DN_CALL_MS, &m,
+    if ((rc = dn_link_call(l, epoch, ROW_dn_wait_orders, &q.base, &arena, MAX_WAIT_MS + DN_CALL_MS, &m,
                            why)) != RC_OK)
         goto out;
     reply = CONTAINER_OF(m, DnWaitOrdersReply, base);

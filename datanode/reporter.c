@@ -77,7 +77,7 @@ send_changes(struct dn_link *l, uint64_t epoch, struct why *why)
         q.node_uuid = l->uuid;
         q.epoch = epoch;
         q.storages = list;
-        rc = dn_link_call(l, epoch, DN_CALL_dn_blocks_changed, &q.base, &arena, DN_CALL_MS, &m, why);
+        rc = dn_link_call(l, epoch, ROW_dn_blocks_changed, &q.base, &arena, DN_CALL_MS, &m, why);
         for (size_t i = 0; rc == RC_OK && i < q.n_storages; i++)
             dn_store_sent(l->dn->store, volumes[i], seqs[i]);
     } while (rc == RC_OK);
@@ -128,7 +128,7 @@ send_hashes(struct full *f, struct arena *arena, const DnReportHashesReply **ret
     q.seq = f->seq;
     q.ranges = list;
     q.n_ranges = f->range_count;
-    if ((rc = dn_link_call(f->l, f->epoch, DN_CALL_dn_report_hashes, &q.base, arena, DN_CALL_MS, &m, why)) == RC_OK)
+    if ((rc = dn_link_call(f->l, f->epoch, ROW_dn_report_hashes, &q.base, arena, DN_CALL_MS, &m, why)) == RC_OK)
         *ret = CONTAINER_OF(m, DnReportHashesReply, base);
     return rc;
 }
@@ -162,7 +162,7 @@ send_range(struct full *f, const struct dn_range *r, bool last, struct why *why)
         dn_replica_numbers(v, before, q.replicas + 3 * i);
         before = v->id.v;
     }
-    rc = dn_link_call(f->l, f->epoch, DN_CALL_dn_report_range, &q.base, &arena, DN_CALL_MS, &m, why);
+    rc = dn_link_call(f->l, f->epoch, ROW_dn_report_range, &q.base, &arena, DN_CALL_MS, &m, why);
 out:
     arena_fini(&arena);
     return rc;

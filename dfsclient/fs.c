@@ -13,12 +13,6 @@
 
 #define NN_PORT 8020
 
-static const struct rpc_method client_methods[FS_METHODS] = {
-#define RPC(method, wire, request, response, bits) { .name = (wire), .flags = (bits) },
-#include "core/proto/client_namenode.def"
-#undef RPC
-};
-
 /* $HADOOP_USER_NAME, else the login name: who one is when nobody says so. */
 static enum rc
 default_user(char **ret, struct why *why)
@@ -75,12 +69,7 @@ start(struct fs *fs, const char *uri, const char *user, struct why *why)
              (unsigned)rng_below(fs->w.rng, UINT32_MAX), 1u);
     if (fs->w.net->ops->host_name(fs->w.net, fs->host_name, sizeof fs->host_name, NULL) != RC_OK)
         fs->host_name[0] = '\0';
-    memcpy(fs->methods, client_methods, sizeof client_methods);
-    fs->protocol = (struct rpc_protocol){ .name = "org.apache.hadoop.hdfs.protocol.ClientProtocol", .version = 1,
-                                          .methods = fs->methods, .method_count = FS_METHODS };
-    if ((rc = rpc_protocol_init(&fs->protocol, &client_namenode_protocol__descriptor, why)) != RC_OK)
-        return rc;
-    return rpc_client_new(&fs->w, &(struct rpc_client_options){ .to = fs->nn_addr, .protocol = &fs->protocol,
+    return rpc_client_new(&fs->w, &(struct rpc_client_options){ .to = fs->nn_addr, .protocol = &client_namenode_rpc,
                                                                 .user = fs->user, .connect_ms = fs->conf.rpc_connect_ms,
                                                                 .retry_ms = fs->conf.client_retry_ms },
                           &fs->nn, why);
@@ -155,7 +144,7 @@ fs_sleep_ms(struct fs *fs, uint64_t ms)
 }
 
 static enum rc
-call(struct fs *fs, enum fs_method m, const ProtobufCMessage *req, struct arena *a, bool patient, const void **ret,
+call(struct fs *fs, enum client_namenode_row m, const ProtobufCMessage *req, struct arena *a, bool patient, const void **ret,
      struct why *why)
 {
     uint64_t give_up = clock_deadline(fs->w.clock, fs->conf.client_retry_ms);
@@ -175,14 +164,14 @@ call(struct fs *fs, enum fs_method m, const ProtobufCMessage *req, struct arena 
 }
 
 enum rc
-fs_call(struct fs *fs, enum fs_method m, const ProtobufCMessage *req, struct arena *a, const void **ret_reply,
+fs_call(struct fs *fs, enum client_namenode_row m, const ProtobufCMessage *req, struct arena *a, const void **ret_reply,
         struct why *why)
 {
     return call(fs, m, req, a, false, ret_reply, why);
 }
 
 enum rc
-fs_call_patient(struct fs *fs, enum fs_method m, const ProtobufCMessage *req, struct arena *a, const void **ret_reply,
+fs_call_patient(struct fs *fs, enum client_namenode_row m, const ProtobufCMessage *req, struct arena *a, const void **ret_reply,
                 struct why *why)
 {
     return call(fs, m, req, a, true, ret_reply, why);

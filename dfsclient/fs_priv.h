@@ -14,14 +14,8 @@
 #include "core/io/thread.h"
 #include "core/proto/client_namenode.pb-c.h"
 #include "core/rpc/client.h"
+#include "core/rpc/protocols.h"
 #include "dfsclient/fs.h"
-
-enum fs_method {
-#define RPC(method, name, request, reply, flags) FS_##method,
-#include "core/proto/client_namenode.def"
-#undef RPC
-    FS_METHODS
-};
 
 #define FS_REPLY_MAX (256 * MB)     /* arena of one reply */
 
@@ -29,8 +23,6 @@ struct fs {
     struct world w;
     struct conf conf;
     struct net_addr nn_addr;
-    struct rpc_protocol protocol;
-    struct rpc_method methods[FS_METHODS];
     struct rpc_client *nn;
     char *user, *uri;
     char client_name[64];           /* holder of the handle's lease */
@@ -52,10 +44,10 @@ static inline ProtobufCBinaryData fs_bin_n(const void *p, size_t n)
 }
 
 /* Call method of the NameNode; the reply is in a.  A server that is too busy is asked again for a while. */
-enum rc fs_call(struct fs *fs, enum fs_method m, const ProtobufCMessage *req, struct arena *a, const void **ret_reply,
+enum rc fs_call(struct fs *fs, enum client_namenode_row m, const ProtobufCMessage *req, struct arena *a, const void **ret_reply,
                 struct why *why) MUST_CHECK;
 /* As fs_call, for a writer in mid-file: also waits while the NameNode is in safe mode or the block before is not reported. */
-enum rc fs_call_patient(struct fs *fs, enum fs_method m, const ProtobufCMessage *req, struct arena *a,
+enum rc fs_call_patient(struct fs *fs, enum client_namenode_row m, const ProtobufCMessage *req, struct arena *a,
                         const void **ret_reply, struct why *why) MUST_CHECK;
 
 /* Milliseconds to wait before try number n (0 is the first repeat): doubles from first to max, the last quarter random. */

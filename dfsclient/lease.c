@@ -25,7 +25,7 @@ renew(struct fs *fs)
 
     arena_init(&a, 64 * KB);
     req.clientname = fs_bin(fs->client_name);
-    enum rc ignored = fs_call(fs, FS_renew_lease, &req.base, &a, NULL, NULL);
+    enum rc ignored = fs_call(fs, ROW_renew_lease, &req.base, &a, NULL, NULL);
     (void)ignored;          /* asked again after the next tick */
     arena_fini(&a);
 }

@@ -17,7 +17,7 @@ fs_stat(struct fs *fs, const char *path, struct arena *a, struct fs_status *ret,
 
     arena_init(&tmp, REPLY_MAX);
     req.src = fs_bin(path);
-    if ((rc = fs_call(fs, FS_get_file_info, &req.base, &tmp, &reply, why)) == RC_OK) {
+    if ((rc = fs_call(fs, ROW_get_file_info, &req.base, &tmp, &reply, why)) == RC_OK) {
         const GetFileInfoResponseProto *r = reply;
         if (r->fs == NULL)
             rc = why_set(why, RC_NOT_FOUND, "File does not exist: %s", path);
@@ -48,7 +48,7 @@ list_page(struct fs *fs, struct page *p, struct arena *a, struct why *why)
 
     req.src = fs_bin(p->path);
     req.startafter = fs_bin_n(p->after, p->after_n);
-    if ((rc = fs_call(fs, FS_get_listing, &req.base, a, &reply, why)) != RC_OK)
+    if ((rc = fs_call(fs, ROW_get_listing, &req.base, a, &reply, why)) != RC_OK)
         return rc;
     if ((l = ((const GetListingResponseProto *)reply)->dirlist) == NULL) {
         if (p->after_n > 0) {
@@ -92,7 +92,7 @@ fs_list(struct fs *fs, const char *path, bool (*on_entry)(void *arg, const struc
 
 /* One call whose answer says nothing, or one bool. */
 static enum rc
-simple(struct fs *fs, enum fs_method m, const ProtobufCMessage *req, bool (*result)(const void *reply), bool *ret,
+simple(struct fs *fs, enum client_namenode_row m, const ProtobufCMessage *req, bool (*result)(const void *reply), bool *ret,
        struct why *why)
 {
     const void *reply = NULL;
@@ -128,7 +128,7 @@ fs_mkdirs(struct fs *fs, const char *path, uint32_t mode, bool parents, struct w
     req.src = fs_bin(path);
     req.masked = &perm;
     req.createparent = parents;
-    if ((rc = simple(fs, FS_mkdirs, &req.base, mkdirs_result, &done, why)) != RC_OK)
+    if ((rc = simple(fs, ROW_mkdirs, &req.base, mkdirs_result, &done, why)) != RC_OK)
         return rc;
     return done ? RC_OK : why_set(why, RC_IO_EXCEPTION, "mkdir of %s was refused", path);
 }
@@ -140,7 +140,7 @@ fs_delete(struct fs *fs, const char *path, bool recursive, bool *ret_deleted, st
 
     req.src = fs_bin(path);
     req.recursive = recursive;
-    return simple(fs, FS_delete, &req.base, delete_result, ret_deleted, why);
+    return simple(fs, ROW_delete, &req.base, delete_result, ret_deleted, why);
 }
 
 enum rc
@@ -150,7 +150,7 @@ fs_rename(struct fs *fs, const char *from, const char *to, bool *ret_renamed, st
 
     req.src = fs_bin(from);
     req.dst = fs_bin(to);
-    return simple(fs, FS_rename, &req.base, rename_result, ret_renamed, why);
+    return simple(fs, ROW_rename, &req.base, rename_result, ret_renamed, why);
 }
 
 enum rc
@@ -161,7 +161,7 @@ fs_rename_to(struct fs *fs, const char *from, const char *to, bool overwrite, st
     req.src = fs_bin(from);
     req.dst = fs_bin(to);
     req.overwritedest = overwrite;
-    return simple(fs, FS_rename2, &req.base, NULL, NULL, why);
+    return simple(fs, ROW_rename2, &req.base, NULL, NULL, why);
 }
 
 enum rc
@@ -173,7 +173,7 @@ fs_set_permission(struct fs *fs, const char *path, uint32_t mode, struct why *wh
     perm.perm = mode;
     req.src = fs_bin(path);
     req.permission = &perm;
-    return simple(fs, FS_set_permission, &req.base, NULL, NULL, why);
+    return simple(fs, ROW_set_permission, &req.base, NULL, NULL, why);
 }
 
 enum rc
@@ -190,7 +190,7 @@ fs_set_owner(struct fs *fs, const char *path, const char *owner, const char *gro
         req.has_groupname = true;
         req.groupname = fs_bin(group);
     }
-    return simple(fs, FS_set_owner, &req.base, NULL, NULL, why);
+    return simple(fs, ROW_set_owner, &req.base, NULL, NULL, why);
 }
 
 enum rc
@@ -201,7 +201,7 @@ fs_set_times(struct fs *fs, const char *path, int64_t mtime_ms, int64_t atime_ms
     req.src = fs_bin(path);
     req.mtime = (uint64_t)mtime_ms;
     req.atime = (uint64_t)atime_ms;
-    return simple(fs, FS_set_times, &req.base, NULL, NULL, why);
+    return simple(fs, ROW_set_times, &req.base, NULL, NULL, why);
 }
 
 enum rc
@@ -211,7 +211,7 @@ fs_set_replication(struct fs *fs, const char *path, uint32_t replication, bool *
 
     req.src = fs_bin(path);
     req.replication = replication;
-    return simple(fs, FS_set_replication, &req.base, set_replication_result, ret_done, why);
+    return simple(fs, ROW_set_replication, &req.base, set_replication_result, ret_done, why);
 }
 
 enum rc
@@ -222,7 +222,7 @@ fs_truncate(struct fs *fs, const char *path, uint64_t bytes, bool *ret_done, str
     req.src = fs_bin(path);
     req.newlength = bytes;
     req.clientname = fs_bin(fs->client_name);
-    return simple(fs, FS_truncate, &req.base, truncate_result, ret_done, why);
+    return simple(fs, ROW_truncate, &req.base, truncate_result, ret_done, why);
 }
 
 enum rc
@@ -231,7 +231,7 @@ fs_is_closed(struct fs *fs, const char *path, bool *ret_closed, struct why *why)
     IsFileClosedRequestProto req = IS_FILE_CLOSED_REQUEST_PROTO__INIT;
 
     req.src = fs_bin(path);
-    return simple(fs, FS_is_file_closed, &req.base, is_closed_result, ret_closed, why);
+    return simple(fs, ROW_is_file_closed, &req.base, is_closed_result, ret_closed, why);
 }
 
 enum rc
@@ -241,7 +241,7 @@ fs_recover_lease(struct fs *fs, const char *path, bool *ret_closed, struct why *
 
     req.src = fs_bin(path);
     req.clientname = fs_bin(fs->client_name);
-    return simple(fs, FS_recover_lease, &req.base, recover_result, ret_closed, why);
+    return simple(fs, ROW_recover_lease, &req.base, recover_result, ret_closed, why);
 }
 
 enum rc
@@ -251,7 +251,7 @@ fs_access(struct fs *fs, const char *path, unsigned access, struct why *why)
 
     req.path = fs_bin(path);
     req.mode = (AclEntryProto__FsActionProto)access;
-    return simple(fs, FS_check_access, &req.base, NULL, NULL, why);
+    return simple(fs, ROW_check_access, &req.base, NULL, NULL, why);
 }
 
 enum rc
@@ -260,7 +260,7 @@ fs_safe_mode(struct fs *fs, enum fs_safe_mode what, bool *ret_on, struct why *wh
     SetSafeModeRequestProto req = SET_SAFE_MODE_REQUEST_PROTO__INIT;
 
     req.action = (SafeModeActionProto)what;
-    return simple(fs, FS_set_safe_mode, &req.base, safe_mode_result, ret_on, why);
+    return simple(fs, ROW_set_safe_mode, &req.base, safe_mode_result, ret_on, why);
 }
 
 enum rc
@@ -278,7 +278,7 @@ fs_blocks(struct fs *fs, const char *path, uint64_t offset, uint64_t bytes, stru
     req.src = fs_bin(path);
     req.offset = offset;
     req.length = bytes > INT64_MAX ? INT64_MAX : bytes;
-    if ((rc = fs_call(fs, FS_get_block_locations, &req.base, &tmp, &reply, why)) != RC_OK)
+    if ((rc = fs_call(fs, ROW_get_block_locations, &req.base, &tmp, &reply, why)) != RC_OK)
         goto out;
     if ((l = ((const GetBlockLocationsResponseProto *)reply)->locations) == NULL) {
         rc = why_set(why, RC_NOT_FOUND, "File does not exist: %s", path);
@@ -319,7 +319,7 @@ fs_summary(struct fs *fs, const char *path, struct fs_summary *ret, struct why *
 
     arena_init(&a, REPLY_MAX);
     req.path = fs_bin(path);
-    if ((rc = fs_call(fs, FS_get_content_summary, &req.base, &a, &reply, why)) == RC_OK) {
+    if ((rc = fs_call(fs, ROW_get_content_summary, &req.base, &a, &reply, why)) == RC_OK) {
         const ContentSummaryProto *s = ((const GetContentSummaryResponseProto *)reply)->summary;
         *ret = (struct fs_summary){ .bytes = s->length, .files = s->filecount, .dirs = s->directorycount,
                                     .space = s->spaceconsumed, .quota = (int64_t)s->quota,
@@ -338,7 +338,7 @@ fs_usage(struct fs *fs, struct fs_usage *ret, struct why *why)
     enum rc rc;
 
     arena_init(&a, REPLY_MAX);
-    if ((rc = fs_call(fs, FS_get_fs_stats, &req.base, &a, &reply, why)) == RC_OK) {
+    if ((rc = fs_call(fs, ROW_get_fs_stats, &req.base, &a, &reply, why)) == RC_OK) {
         const GetFsStatsResponseProto *s = reply;
         *ret = (struct fs_usage){ .capacity = s->capacity, .used = s->used, .remaining = s->remaining,
                                   .under_replicated = s->under_replicated, .corrupt = s->corrupt_blocks,
@@ -358,7 +358,7 @@ fs_defaults(struct fs *fs, struct fs_defaults *ret, struct why *why)
     enum rc rc;
 
     arena_init(&a, REPLY_MAX);
-    if ((rc = fs_call(fs, FS_get_server_defaults, &req.base, &a, &reply, why)) == RC_OK) {
+    if ((rc = fs_call(fs, ROW_get_server_defaults, &req.base, &a, &reply, why)) == RC_OK) {
         const FsServerDefaultsProto *d = ((const GetServerDefaultsResponseProto *)reply)->serverdefaults;
         *ret = (struct fs_defaults){ .block_bytes = d->blocksize, .trash_interval_min = d->trashinterval,
                                      .replication = d->replication, .bytes_per_checksum = d->bytesperchecksum,
@@ -380,7 +380,7 @@ fs_nodes(struct fs *fs, enum fs_nodes which, struct arena *a, struct fs_node **r
 
     arena_init(&tmp, FS_REPLY_MAX);
     req.type = (DatanodeReportTypeProto)which;
-    if ((rc = fs_call(fs, FS_get_datanode_report, &req.base, &tmp, &reply, why)) != RC_OK)
+    if ((rc = fs_call(fs, ROW_get_datanode_report, &req.base, &tmp, &reply, why)) != RC_OK)
         goto out;
     r = reply;
     if ((out = arena_calloc(a, r->n_di + 1, sizeof *out)) == NULL) {

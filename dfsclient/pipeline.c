@@ -363,7 +363,7 @@ add_block(struct pipeline *pl, const struct fs_block *previous, struct arena *a,
     for (; req.n_excludenodes < pl->excluded_count; req.n_excludenodes++)
         if ((req.excludenodes[req.n_excludenodes] = fs_put_node(a, pl->excluded[req.n_excludenodes])) == NULL)
             return why_rc(why, RC_NOMEM);
-    if ((rc = fs_call_patient(pl->fs, FS_add_block, &req.base, a, &reply, why)) != RC_OK)
+    if ((rc = fs_call_patient(pl->fs, ROW_add_block, &req.base, a, &reply, why)) != RC_OK)
         return rc;
     return fs_take_block(((const AddBlockResponseProto *)reply)->block, a, ret, why);
 }
@@ -379,7 +379,7 @@ abandon_block(struct pipeline *pl, struct arena *a, struct why *why)
     req.holder = fs_bin(pl->fs->client_name);
     req.has_fileid = true;
     req.fileid = pl->file_id;
-    return fs_call_patient(pl->fs, FS_abandon_block, &req.base, a, NULL, why);
+    return fs_call_patient(pl->fs, ROW_abandon_block, &req.base, a, NULL, why);
 }
 
 /*

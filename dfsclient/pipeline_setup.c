@@ -162,7 +162,7 @@ ask_for_node(struct pipeline *pl, struct arena *a, struct fs_block *ret, struct 
     req.clientname = fs_bin(pl->fs->client_name);
     req.has_fileid = true;
     req.fileid = pl->file_id;
-    if ((rc = fs_call_patient(pl->fs, FS_get_additional_datanode, &req.base, a, &reply, why)) != RC_OK)
+    if ((rc = fs_call_patient(pl->fs, ROW_get_additional_datanode, &req.base, a, &reply, why)) != RC_OK)
         return rc;
     return fs_take_block(((const GetAdditionalDatanodeResponseProto *)reply)->block, a, ret, why);
 }
@@ -256,7 +256,7 @@ new_stamp(struct pipeline *pl, uint64_t *ret_stamp, struct why *why)
     if ((req.block = fs_put_block(&a, &pl->block, pl->bytes_acked)) == NULL)
         goto out;
     req.clientname = fs_bin(pl->fs->client_name);
-    if ((rc = fs_call_patient(pl->fs, FS_update_block_for_pipeline, &req.base, &a, &reply, why)) != RC_OK)
+    if ((rc = fs_call_patient(pl->fs, ROW_update_block_for_pipeline, &req.base, &a, &reply, why)) != RC_OK)
         goto out;
     lb = ((const UpdateBlockForPipelineResponseProto *)reply)->block;
     if ((rc = fs_take_token(lb->blocktoken, &pl->arena, &pl->block.token, why)) == RC_OK)
@@ -291,7 +291,7 @@ update_pipeline(struct pipeline *pl, uint64_t stamp, struct why *why)
     }
     req.n_newnodes = req.n_storageids = n;
     req.clientname = fs_bin(pl->fs->client_name);
-    if ((rc = fs_call_patient(pl->fs, FS_update_pipeline, &req.base, &a, NULL, why)) == RC_OK)
+    if ((rc = fs_call_patient(pl->fs, ROW_update_pipeline, &req.base, &a, NULL, why)) == RC_OK)
         pl->block.stamp = stamp;
 out:
     arena_fini(&a);

@@ -51,10 +51,7 @@ load(struct fs_reader *r, uint64_t at, uint64_t *ret_bytes, struct why *why)
 static enum rc
 visible_length(struct fs_reader *r, const struct fs_block *b, const struct fs_location *l, uint64_t *ret, struct why *why)
 {
-    struct rpc_method method = { .name = "getReplicaVisibleLength", .flags = RPC_IDEMPOTENT };
-    struct rpc_protocol protocol = { .name = "org.apache.hadoop.hdfs.protocol.ClientDatanodeProtocol", .version = 1,
-                                     .methods = &method, .method_count = 1 };
-    struct rpc_client_options o = { .protocol = &protocol, .user = r->fs->user, .connect_ms = r->fs->conf.socket_ms };
+    struct rpc_client_options o = { .protocol = &client_datanode_rpc, .user = r->fs->user, .connect_ms = r->fs->conf.socket_ms };
     GetReplicaVisibleLengthRequestProto req = GET_REPLICA_VISIBLE_LENGTH_REQUEST_PROTO__INIT;
     const ProtobufCMessage *reply = NULL;
     struct rpc_client *c = NULL;
@@ -64,13 +61,12 @@ visible_length(struct fs_reader *r, const struct fs_block *b, const struct fs_lo
     arena_init(&a, MB);
     o.to.port = l->ipc_port;
     snprintf(o.to.host, sizeof o.to.host, "%s", l->host);
-    if ((rc = rpc_protocol_init(&protocol, &client_datanode_protocol_service__descriptor, why)) != RC_OK ||
-        (rc = rpc_client_new(&r->fs->w, &o, &c, why)) != RC_OK)
+    if ((rc = rpc_client_new(&r->fs->w, &o, &c, why)) != RC_OK)
         goto out;
     rc = RC_NOMEM;
     if ((req.block = fs_put_block(&a, b, b->bytes)) == NULL)
         goto out;
-    if ((rc = rpc_client_call(c, 0, &req.base, &a, r->fs->conf.socket_ms, &reply, why)) == RC_OK)
+    if ((rc = rpc_client_call(c, ROW_get_visible_length, &req.base, &a, r->fs->conf.socket_ms, &reply, why)) == RC_OK)
         *ret = ((const GetReplicaVisibleLengthResponseProto *)(const void *)reply)->length;
 out:
     if (c != NULL)
@@ -209,7 +205,7 @@ report_bad(struct fs_reader *r, const struct fs_block *b, const struct fs_locati
         lb.storagetypes = &type;
         req.n_blocks = 1;
         req.blocks = &list;
-        enum rc ignored = fs_call(r->fs, FS_report_bad_blocks, &req.base, &a, NULL, NULL);
+        enum rc ignored = fs_call(r->fs, ROW_report_bad_blocks, &req.base, &a, NULL, NULL);
         (void)ignored;      /* the DataNode's scanner finds it as well */
     }
     arena_fini(&a);

@@ -124,7 +124,7 @@ create(struct fs_writer *wr, const struct fs_create_options *o, struct why *why)
                      wr->pl.chunk, (unsigned long long)req.blocksize);
         goto out;
     }
-    if ((rc = fs_call(fs, FS_create, &req.base, &a, &reply, why)) != RC_OK)
+    if ((rc = fs_call(fs, ROW_create, &req.base, &a, &reply, why)) != RC_OK)
         goto out;
     if ((st = ((const CreateResponseProto *)reply)->fs) == NULL) {
         rc = why_set(why, RC_BAD_MESSAGE, "the NameNode's answer to create has no file status");
@@ -174,7 +174,7 @@ fs_append(struct fs *fs, const char *path, struct fs_writer **ret, struct why *w
     req.clientname = fs_bin(fs->client_name);
     req.has_flag = true;
     req.flag = 4;               /* APPEND */
-    if ((rc = fs_call(fs, FS_append, &req.base, &a, &reply, why)) != RC_OK)
+    if ((rc = fs_call(fs, ROW_append, &req.base, &a, &reply, why)) != RC_OK)
         goto out;
     r = reply;
     if (r->stat == NULL) {
@@ -329,7 +329,7 @@ tell_length(struct fs_writer *wr, struct why *why)
     req.lastblocklength = (int64_t)wr->pl.bytes_acked;
     req.has_fileid = true;
     req.fileid = wr->pl.file_id;
-    rc = fs_call_patient(wr->fs, FS_fsync, &req.base, &a, NULL, why);
+    rc = fs_call_patient(wr->fs, ROW_fsync, &req.base, &a, NULL, why);
     arena_fini(&a);
     return rc;
 }
@@ -379,7 +379,7 @@ complete(struct fs_writer *wr, struct why *why)
     if (wr->has_last && (req.last = fs_put_block(&a, &wr->pl.block, wr->pl.block.bytes)) == NULL)
         rc = why_rc(why, RC_NOMEM);
     for (unsigned n = 0; rc == RC_OK; n++) {
-        if ((rc = fs_call_patient(wr->fs, FS_complete, &req.base, &a, &reply, why)) != RC_OK ||
+        if ((rc = fs_call_patient(wr->fs, ROW_complete, &req.base, &a, &reply, why)) != RC_OK ||
             ((const CompleteResponseProto *)reply)->result)
             break;
         if (n == COMPLETE_TRIES)

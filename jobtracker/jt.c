@@ -308,14 +308,13 @@ jt_start(const struct world *w, const struct jt_options *o, struct jt **ret, str
         rc = why_rc(why, RC_NOMEM);
         goto out;
     }
-    if ((rc = open_state(jt, why)) != RC_OK || (rc = jt_protocols_new(&jt->protocols, why)) != RC_OK ||
-        (rc = start_threads(jt, why)) != RC_OK ||
+    if ((rc = open_state(jt, why)) != RC_OK || (rc = start_threads(jt, why)) != RC_OK ||
         (rc = net_addr_parse(jt->conf.jt_address, 8021, &so.at, why)) != RC_OK)
         goto out;
     so.frame_max = jt->conf.rpc_frame_max;
     so.conn_max = jt->conf.rpc_conn_max;
     for (size_t i = 0; i < JT_PROTOCOLS; i++)
-        services[i] = (struct rpc_service){ &jt->protocols[i], submit, jt };
+        services[i] = (struct rpc_service){ jt_protocols[i], submit, jt };
     if ((rc = rpc_server_start(w, &so, services, JT_PROTOCOLS, &jt->server, why)) != RC_OK)
         goto out;
     *ret_at = *rpc_server_address(jt->server);
@@ -383,7 +382,6 @@ jt_stop(struct jt *jt)
         sqlvfs_free(jt->vfs);
     if (jt->lock_fd >= 0)
         io_close(jt->w->io, jt->lock_fd);
-    jt_protocols_free(jt->protocols);
     conf_fini(&jt->conf);
     mem_free(jt->superuser);
     mem_free(jt);

@@ -53,7 +53,6 @@ struct jt {
     struct sqlvfs *vfs;
     int lock_fd;
     struct jt_core core;
-    struct rpc_protocol *protocols;
     struct rpc_server *server;
     struct queue *queue;            /* struct jt_item */
     struct queue *jobs;             /* struct jt_item to the work threads: CHECKED and WORKED to be */
@@ -79,10 +78,9 @@ typedef enum rc jt_handler_fn(struct jt *jt, struct rpc_call *call, bool *ret_he
 #include "core/proto/tracker.def"
 #undef RPC
 
-/* The tables of methods (dispatch.c): [0] JobClientProtocol, [1] TrackerProtocol. */
+/* Those that a JobTracker answers (dispatch.c). */
 #define JT_PROTOCOLS 2
-enum rc jt_protocols_new(struct rpc_protocol **ret, struct why *why) MUST_CHECK;
-void jt_protocols_free(struct rpc_protocol *p);
+extern const struct rpc_protocol *const jt_protocols[JT_PROTOCOLS];
 enum rc jt_dispatch(struct jt *jt, struct rpc_call *call, bool *ret_held, struct why *why) MUST_CHECK;
 
 /* The submission whose output was checked. */

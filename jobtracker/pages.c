@@ -11,24 +11,15 @@
 #include "core/http/page.h"
 #include "core/proto/jobtracker.pb-c.h"
 #include "core/rpc/client.h"
+#include "core/rpc/protocols.h"
 
 #define CALL_MS         10000
 #define ANSWER_MAX      (64 * MB)
 #define THREADS         4
 #define LIVE_MS         2000
 
-/* Row numbers of JobClientProtocol. */
-enum {
-#define RPC(method, wire, request, reply, flags) ASK_##method,
-#include "core/proto/jobclient.def"
-#undef RPC
-    ASK_COUNT
-};
-
 struct jt_pages {
     const struct world *w;
-    struct rpc_method methods[ASK_COUNT];
-    struct rpc_protocol protocol;
     struct rpc_client *client;
     struct http_server *http;
     char where[NET_ADDR_TEXT];
@@ -48,14 +39,10 @@ ask(struct jt_pages *p, size_t method, const ProtobufCMessage *request, struct a
 {
     const ProtobufCMessage *answer;
     struct why why;
-    enum rc rc = rpc_client_call(p->client, method, request, a, CALL_MS, &answer, &why);
 
-    if (rc == RC_OK)
+    if (rpc_client_call(p->client, method, request, a, CALL_MS, &answer, &why) == RC_OK)
         return answer;
-    reply->status = rc == RC_JOB_NOT_FOUND || rc == RC_NOT_FOUND ? 404 : 503;
-    reply->type = "text/plain; charset=utf-8";
-    buf_clear(&reply->body);
-    buf_printf(&reply->body, "%s\n", why.text);
+    http_fail(reply, &why);
     return NULL;
 }
 
@@ -131,8 +118,8 @@ page_jobs(void *arg, const struct http_request *req, struct http_reply *reply)
     (void)req;
     arena_init(&a, ANSWER_MAX);
     jobs.all = true;
-    if ((list = ask(p, ASK_job_list, &jobs.base, &a, reply)) == NULL ||
-        (t = ask(p, ASK_job_trackers, &trackers.base, &a, reply)) == NULL)
+    if ((list = ask(p, ROW_job_list, &jobs.base, &a, reply)) == NULL ||
+        (t = ask(p, ROW_job_trackers, &trackers.base, &a, reply)) == NULL)
         goto out;
     for (size_t i = 0; i < t->n_trackers; i++) {
         const JtTrackerStatus *s = t->trackers[i];
@@ -254,8 +241,8 @@ page_job(void *arg, const struct http_request *req, struct http_reply *reply)
 
     arena_init(&a, ANSWER_MAX);
     status.job = list.job = (char *)(uintptr_t)(id ? id : "");
-    if ((s = ask(p, ASK_job_status, &status.base, &a, reply)) == NULL ||
-        (tries = ask(p, ASK_job_attempts, &list.base, &a, reply)) == NULL)
+    if ((s = ask(p, ROW_job_status, &status.base, &a, reply)) == NULL ||
+        (tries = ask(p, ROW_job_attempts, &list.base, &a, reply)) == NULL)
         goto out;
     j = s->status;
     begin(p, b, j->name, "/job");
@@ -301,7 +288,7 @@ page_trackers(void *arg, const struct http_request *req, struct http_reply *repl
 
     (void)req;
     arena_init(&a, ANSWER_MAX);
-    if ((t = ask(p, ASK_job_trackers, &request.base, &a, reply)) == NULL)
+    if ((t = ask(p, ROW_job_trackers, &request.base, &a, reply)) == NULL)
         goto out;
     begin(p, b, "TaskTrackers", "/trackers");
     page_table_begin(b, heads);
@@ -342,7 +329,7 @@ page_logs(void *arg, const struct http_request *req, struct http_reply *reply)
     arena_init(&a, ANSWER_MAX);
     request.job = (char *)(uintptr_t)(job ? job : "");
     request.attempt = (char *)(uintptr_t)(attempt ? attempt : "");
-    if ((logs = ask(p, ASK_job_logs, &request.base, &a, reply)) == NULL)
+    if ((logs = ask(p, ROW_job_logs, &request.base, &a, reply)) == NULL)
         goto out;
     begin(p, b, "Logs", "/logs");
     if (logs->n_logs == 0)
@@ -397,8 +384,8 @@ page_metrics(void *arg, const struct http_request *req, struct http_reply *reply
     (void)req;
     arena_init(&a, ANSWER_MAX);
     jobs.all = true;
-    if ((list = ask(p, ASK_job_list, &jobs.base, &a, reply)) == NULL ||
-        (t = ask(p, ASK_job_trackers, &trackers.base, &a, reply)) == NULL)
+    if ((list = ask(p, ROW_job_list, &jobs.base, &a, reply)) == NULL ||
+        (t = ask(p, ROW_job_trackers, &trackers.base, &a, reply)) == NULL)
         goto out;
     sum_jobs(list, &m);
     metric_set(&m.attempts, metric_get(&p->metrics->attempts));
@@ -432,7 +419,7 @@ page_health(void *arg, const struct http_request *req, struct http_reply *reply)
 
     (void)req;
     arena_init(&a, ANSWER_MAX);
-    if (ask(arg, ASK_job_trackers, &request.base, &a, reply) != NULL) {
+    if (ask(arg, ROW_job_trackers, &request.base, &a, reply) != NULL) {
         reply->type = "text/plain; charset=utf-8";
         buf_put_str(&reply->body, "ok\n");
     }
@@ -453,12 +440,7 @@ enum rc
 jt_pages_start(const struct world *w, const struct conf *conf, const struct net_addr *rpc, const char *user,
                const struct jt_metrics *metrics, struct jt_pages **ret, struct net_addr *ret_at, struct why *why)
 {
-    static const struct rpc_method rows[ASK_COUNT] = {
-#define RPC(method, wire, request, reply, bits) { .name = (wire), .flags = (bits) },
-#include "core/proto/jobclient.def"
-#undef RPC
-    };
-    struct rpc_client_options o = { .to = *rpc, .user = user, .connect_ms = CALL_MS };
+    struct rpc_client_options o = { .to = *rpc, .protocol = &job_client_rpc, .user = user, .connect_ms = CALL_MS };
     struct jt_pages *p = mem_zalloc(sizeof *p);
     struct net_addr at;
     enum rc rc;
@@ -467,12 +449,8 @@ jt_pages_start(const struct world *w, const struct conf *conf, const struct net_
         return why_rc(why, RC_NOMEM);
     p->w = w;
     p->metrics = metrics;
-    memcpy(p->methods, rows, sizeof rows);
-    p->protocol = (struct rpc_protocol){ "millrace.JobClientProtocol", 1, p->methods, ASK_COUNT };
-    o.protocol = &p->protocol;
     (void)net_addr_text(rpc, p->where);
-    if ((rc = rpc_protocol_init(&p->protocol, &job_client_protocol__descriptor, why)) != RC_OK ||
-        (rc = rpc_client_new(w, &o, &p->client, why)) != RC_OK ||
+    if ((rc = rpc_client_new(w, &o, &p->client, why)) != RC_OK ||
         (rc = net_addr_parse(conf->jt_http_bind, 50030, &at, why)) != RC_OK ||
         (rc = http_start(&at, routes, ARRAY_LEN(routes), p, THREADS, &p->http, ret_at, why)) != RC_OK)
         jt_pages_stop(p);

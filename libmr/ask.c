@@ -1,36 +1,23 @@
 /* Calls to the JobTracker. */
-#include <string.h>
-
 #include "core/base/mem.h"
 #include "libmr/cmd.h"
 
 #define CALL_MS 120000
 
-static const struct rpc_method methods[] = {
-#define RPC(method, wire, Request, Reply, bits) { .name = (wire), .flags = (bits) },
-#include "core/proto/jobclient.def"
-#undef RPC
-};
-
 static enum rc
 open_client(struct mr_cmd *c, struct why *why)
 {
-    struct rpc_client_options o = { .protocol = &c->protocol, .user = c->user, .connect_ms = c->conf.rpc_connect_ms,
+    struct rpc_client_options o = { .protocol = &job_client_rpc, .user = c->user, .connect_ms = c->conf.rpc_connect_ms,
                                     .retry_ms = c->conf.client_retry_ms };
     enum rc rc;
 
-    if ((c->methods = mem_calloc(ARRAY_LEN(methods), sizeof *c->methods)) == NULL)
-        return why_rc(why, RC_NOMEM);
-    memcpy(c->methods, methods, sizeof methods);
-    c->protocol = (struct rpc_protocol){ "millrace.JobClientProtocol", 1, c->methods, ARRAY_LEN(methods) };
-    if ((rc = rpc_protocol_init(&c->protocol, &job_client_protocol__descriptor, why)) != RC_OK ||
-        (rc = net_addr_parse(c->conf.jt_address, 8021, &o.to, why)) != RC_OK)
+    if ((rc = net_addr_parse(c->conf.jt_address, 8021, &o.to, why)) != RC_OK)
         return rc;
     return rpc_client_new(&c->w, &o, &c->jt, why);
 }
 
 enum rc
-mr_ask(struct mr_cmd *c, enum mr_call call, const ProtobufCMessage *req, struct arena *a, const ProtobufCMessage **ret,
+mr_ask(struct mr_cmd *c, enum job_client_row call, const ProtobufCMessage *req, struct arena *a, const ProtobufCMessage **ret,
        struct why *why)
 {
     enum rc rc;
@@ -48,7 +35,6 @@ mr_cmd_fini(struct mr_cmd *c)
 {
     if (c->jt != NULL)
         rpc_client_free(c->jt);
-    mem_free(c->methods);
     mem_free(c->user);
     conf_fini(&c->conf);
 }

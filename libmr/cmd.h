@@ -15,6 +15,7 @@
 #include "core/conf/conf.h"
 #include "core/proto/jobtracker.pb-c.h"
 #include "core/rpc/client.h"
+#include "core/rpc/protocols.h"
 
 enum { MR_DONE = 0, MR_FAILED = 1, MR_USAGE = 2 };
 
@@ -22,15 +23,7 @@ struct mr_cmd {
     struct world w;
     struct conf conf;
     struct rpc_client *jt;          /* opened by the first call */
-    struct rpc_protocol protocol;
-    struct rpc_method *methods;
     char *user;
-};
-
-enum mr_call {
-#define RPC(method, wire, Request, Reply, flags) MR_CALL_##method,
-#include "core/proto/jobclient.def"
-#undef RPC
 };
 
 int mr_cmd_run(struct mr_cmd *c, int argc, char **argv);
@@ -43,7 +36,7 @@ int mr_cmd_counters(struct mr_cmd *c, int argc, char **argv);
 int mr_cmd_nodes(struct mr_cmd *c, int argc, char **argv);
 
 /* Call the JobTracker; the reply is in the arena. */
-enum rc mr_ask(struct mr_cmd *c, enum mr_call call, const ProtobufCMessage *req, struct arena *a,
+enum rc mr_ask(struct mr_cmd *c, enum job_client_row call, const ProtobufCMessage *req, struct arena *a,
                const ProtobufCMessage **ret, struct why *why) MUST_CHECK;
 void mr_cmd_fini(struct mr_cmd *c);
 

@@ -167,7 +167,7 @@ mr_cmd_ps(struct mr_cmd *c, int argc, char **argv)
         return status;
     arena_init(&a, ARENA);
     req.all = all;
-    status = mr_ask(c, MR_CALL_job_list, &req.base, &a, &m, &why) != RC_OK
+    status = mr_ask(c, ROW_job_list, &req.base, &a, &m, &why) != RC_OK
              ? mr_complain(&why) : print_jobs((const JtListReply *)(const void *)m, json);
     arena_fini(&a);
     return status;
@@ -183,7 +183,7 @@ ask_status(struct mr_cmd *c, const char *id, struct arena *a, const JtJobStatus 
     enum rc rc;
 
     req.job = (char *)id;
-    if ((rc = mr_ask(c, MR_CALL_job_status, &req.base, a, &m, why)) == RC_OK)
+    if ((rc = mr_ask(c, ROW_job_status, &req.base, a, &m, why)) == RC_OK)
         *ret = ((const JtStatusReply *)(const void *)m)->status;
     return rc;
 }
@@ -247,7 +247,7 @@ mr_cmd_status(struct mr_cmd *c, int argc, char **argv)
     arena_init(&a, ARENA);
     req.job = argv[0];
     if (ask_status(c, argv[0], &a, &s, &why) != RC_OK ||
-        mr_ask(c, MR_CALL_job_attempts, &req.base, &a, &m, &why) != RC_OK) {
+        mr_ask(c, ROW_job_attempts, &req.base, &a, &m, &why) != RC_OK) {
         status = mr_complain(&why);
     } else if (json) {
         if ((j = job_json(s)) != NULL)
@@ -307,7 +307,7 @@ mr_cmd_kill(struct mr_cmd *c, int argc, char **argv)
         JtKillRequest req = JT_KILL_REQUEST__INIT;
 
         req.job = argv[i];
-        if (mr_ask(c, MR_CALL_job_kill, &req.base, &a, &m, &why) != RC_OK)
+        if (mr_ask(c, ROW_job_kill, &req.base, &a, &m, &why) != RC_OK)
             status = mr_complain(&why);
         else if (((const JtKillReply *)(const void *)m)->killed)
             printf("%s killed\n", argv[i]);
@@ -347,7 +347,7 @@ mr_cmd_logs(struct mr_cmd *c, int argc, char **argv)
     arena_init(&a, ARENA);
     req.job = argv[0];
     req.attempt = argc == 2 ? argv[1] : (char *)"";
-    status = mr_ask(c, MR_CALL_job_logs, &req.base, &a, &m, &why) != RC_OK
+    status = mr_ask(c, ROW_job_logs, &req.base, &a, &m, &why) != RC_OK
              ? mr_complain(&why) : print_logs((const JtLogsReply *)(const void *)m, argc == 1);
     arena_fini(&a);
     return status;
@@ -395,7 +395,7 @@ mr_cmd_nodes(struct mr_cmd *c, int argc, char **argv)
     if (status != -1)
         return status;
     arena_init(&a, ARENA);
-    status = mr_ask(c, MR_CALL_job_trackers, &req.base, &a, &m, &why) != RC_OK
+    status = mr_ask(c, ROW_job_trackers, &req.base, &a, &m, &why) != RC_OK
              ? mr_complain(&why) : print_nodes((const JtTrackersReply *)(const void *)m, json);
     arena_fini(&a);
     return status;

@@ -83,7 +83,7 @@ wait_for_end(struct mr_cmd *c, const char *id)
     req.job = (char *)id;
     for (;;) {
         arena_reset(&a);
-        if (mr_ask(c, MR_CALL_job_status, &req.base, &a, &m, &why) != RC_OK) {
+        if (mr_ask(c, ROW_job_status, &req.base, &a, &m, &why) != RC_OK) {
             fprintf(stderr, "\n");
             status = mr_complain(&why);
             fprintf(stderr, "mr: %s may still be running: `mr status %s`\n", id, id);

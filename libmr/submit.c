@@ -398,7 +398,7 @@ mr_submit(struct mr_cmd *c, const struct mr_order *o, struct arena *a, char **re
     req.submit_id = (ProtobufCBinaryData){ sizeof id, id };
     req.spec = &spec;
     req.code = (ProtobufCBinaryData){ n, code };
-    if ((rc = mr_ask(c, MR_CALL_job_submit, &req.base, a, &reply, why)) != RC_OK)
+    if ((rc = mr_ask(c, ROW_job_submit, &req.base, a, &reply, why)) != RC_OK)
         goto out;
     *ret_id = ((const JtSubmitReply *)(const void *)reply)->job;
     *ret_maps = spec.n_maps;

@@ -8,41 +8,30 @@
 #include "core/proto/client_namenode.pb-c.h"
 #include "core/proto/jobtracker.pb-c.h"
 #include "core/rpc/client.h"
+#include "core/rpc/protocols.h"
 #include "mini/supervise.h"
 
 #define POLL_MS 10
 #define CALL_MS 5000
 
-/* The rows that are asked here, in a table of their own: a protocol may be used in part. */
-enum { NN_REPORT, NN_SAFE_MODE };
-enum { JT_TRACKERS };
-
-/* One master and the calls that it is asked. */
-struct asker {
-    struct rpc_method methods[2];
-    struct rpc_protocol protocol;
-    struct rpc_client *client;
-};
-
 static enum rc
-asker_init(struct asker *a, const struct world *w, const char *address, const ProtobufCServiceDescriptor *service,
+connect_to(const struct world *w, const char *address, const struct rpc_protocol *protocol, struct rpc_client **ret,
            struct why *why)
 {
     const struct passwd *me = getpwuid(geteuid());
     struct rpc_client_options o = {
-        .protocol = &a->protocol, .user = me ? me->pw_name : "root", .connect_ms = 1000, .retry_ms = 0,
+        .protocol = protocol, .user = me ? me->pw_name : "root", .connect_ms = 1000, .retry_ms = 0,
     };
     enum rc rc;
 
-    a->client = NULL;
-    if ((rc = net_addr_parse(address, 0, &o.to, why)) != RC_OK || (rc = rpc_protocol_init(&a->protocol, service, why)) != RC_OK)
-        return rc;
-    return rpc_client_new(w, &o, &a->client, why);
+    if ((rc = net_addr_parse(address, 0, &o.to, why)) == RC_OK)
+        rc = rpc_client_new(w, &o, ret, why);
+    return rc;
 }
 
 /* True when the NameNode has all DataNodes and can be written to. */
 static bool
-namenode_is_ready(struct asker *a, unsigned nodes, struct arena *arena, char *state, size_t cap)
+namenode_is_ready(struct rpc_client *c, unsigned nodes, struct arena *arena, char *state, size_t cap)
 {
     GetDatanodeReportRequestProto report = GET_DATANODE_REPORT_REQUEST_PROTO__INIT;
     SetSafeModeRequestProto safe = SET_SAFE_MODE_REQUEST_PROTO__INIT;
@@ -51,7 +40,7 @@ namenode_is_ready(struct asker *a, unsigned nodes, struct arena *arena, char *st
     struct why why;
 
     report.type = DATANODE_REPORT_TYPE_PROTO__LIVE;
-    if (rpc_client_call(a->client, NN_REPORT, &report.base, arena, CALL_MS, &m, &why) != RC_OK) {
+    if (rpc_client_call(c, ROW_get_datanode_report, &report.base, arena, CALL_MS, &m, &why) != RC_OK) {
         snprintf(state, cap, "NameNode: %s", why.text);
         return false;
     }
@@ -61,7 +50,7 @@ namenode_is_ready(struct asker *a, unsigned nodes, struct arena *arena, char *st
         return false;
     }
     safe.action = SAFE_MODE_ACTION_PROTO__SAFEMODE_GET;
-    if (rpc_client_call(a->client, NN_SAFE_MODE, &safe.base, arena, CALL_MS, &m, &why) != RC_OK) {
+    if (rpc_client_call(c, ROW_set_safe_mode, &safe.base, arena, CALL_MS, &m, &why) != RC_OK) {
         snprintf(state, cap, "NameNode: %s", why.text);
         return false;
     }
@@ -70,7 +59,7 @@ namenode_is_ready(struct asker *a, unsigned nodes, struct arena *arena, char *st
 }
 
 static bool
-jobtracker_is_ready(struct asker *a, unsigned nodes, struct arena *arena, char *state, size_t cap)
+jobtracker_is_ready(struct rpc_client *c, unsigned nodes, struct arena *arena, char *state, size_t cap)
 {
     JtTrackersRequest request = JT_TRACKERS_REQUEST__INIT;
     const JtTrackersReply *reply;
@@ -78,7 +67,7 @@ jobtracker_is_ready(struct asker *a, unsigned nodes, struct arena *arena, char *
     struct why why;
     unsigned live = 0;
 
-    if (rpc_client_call(a->client, JT_TRACKERS, &request.base, arena, CALL_MS, &m, &why) != RC_OK) {
+    if (rpc_client_call(c, ROW_job_trackers, &request.base, arena, CALL_MS, &m, &why) != RC_OK) {
         snprintf(state, cap, "JobTracker: %s", why.text);
         return false;
     }
@@ -92,15 +81,7 @@ jobtracker_is_ready(struct asker *a, unsigned nodes, struct arena *arena, char *
 enum rc
 cluster_wait_ready(const struct cluster *c, unsigned timeout_ms, struct why *why)
 {
-    struct asker nn = {
-        .methods = { [NN_REPORT] = { .name = "getDatanodeReport", .flags = RPC_IDEMPOTENT },
-                     [NN_SAFE_MODE] = { .name = "setSafeMode", .flags = RPC_IDEMPOTENT } },
-        .protocol = { "org.apache.hadoop.hdfs.protocol.ClientProtocol", 1, nn.methods, 2 },
-    };
-    struct asker jt = {
-        .methods = { [JT_TRACKERS] = { .name = "trackers", .flags = RPC_IDEMPOTENT } },
-        .protocol = { "millrace.JobClientProtocol", 1, jt.methods, 1 },
-    };
+    struct rpc_client *nn = NULL, *jt = NULL;
     struct arena arena;
     struct world w;
     char state[512] = "";
@@ -110,13 +91,12 @@ cluster_wait_ready(const struct cluster *c, unsigned timeout_ms, struct why *why
 
     world_posix(&w);
     arena_init(&arena, 16 * MB);
-    jt.client = NULL;
-    if ((rc = asker_init(&nn, &w, c->members[0].address.rpc, &client_namenode_protocol__descriptor, why)) != RC_OK ||
-        (rc = asker_init(&jt, &w, c->members[c->nodes + 1].address.rpc, &job_client_protocol__descriptor, why)) != RC_OK)
+    if ((rc = connect_to(&w, c->members[0].address.rpc, &client_namenode_rpc, &nn, why)) != RC_OK ||
+        (rc = connect_to(&w, c->members[c->nodes + 1].address.rpc, &job_client_rpc, &jt, why)) != RC_OK)
         goto out;
     end = clock_deadline(w.clock, timeout_ms);
-    while (!(ready = namenode_is_ready(&nn, c->nodes, &arena, state, sizeof state) &&
-                     jobtracker_is_ready(&jt, c->nodes, &arena, state, sizeof state)) &&
+    while (!(ready = namenode_is_ready(nn, c->nodes, &arena, state, sizeof state) &&
+                     jobtracker_is_ready(jt, c->nodes, &arena, state, sizeof state)) &&
            clock_mono_ms(w.clock) < end) {
         arena_reset(&arena);
         thread_sleep_until(w.threads, clock_deadline(w.clock, POLL_MS));
@@ -124,8 +104,8 @@ cluster_wait_ready(const struct cluster *c, unsigned timeout_ms, struct why *why
     if (!ready)
         rc = why_set(why, RC_TIMEOUT, "the cluster is not ready after %u s: %s; see %s/log", timeout_ms / 1000, state, c->dir);
 out:
-    rpc_client_free(nn.client);
-    rpc_client_free(jt.client);
+    rpc_client_free(nn);
+    rpc_client_free(jt);
     arena_fini(&arena);
     return rc;
 }

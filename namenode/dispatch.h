@@ -32,6 +32,10 @@ struct nn_reader;
 #include "core/proto/user_mappings.def"
 #undef RPC
 
+/* Those that a NameNode answers; [0] is ClientProtocol. */
+#define NN_PROTOCOLS 4
+extern const struct rpc_protocol *const nn_protocols[NN_PROTOCOLS];
+
 /* Run the handler; self is the reader or the core, by the method's flags. */
 enum rc nn_dispatch(void *self, struct rpc_call *call, struct why *why);
 

@@ -95,8 +95,8 @@ static enum rc learn_cluster(struct fsck *k, struct why *why)
 
     arena_init(&a, ANSWER_MAX);
     q.type = DATANODE_REPORT_TYPE_PROTO__LIVE;
-    if ((r = ask(k->pages->super, ASK_get_datanode_report, &q.base, &a, why)) == NULL ||
-        (d = ask(k->pages->super, ASK_get_server_defaults, &dq.base, &a, why)) == NULL) {
+    if ((r = ask(k->pages->super, ROW_get_datanode_report, &q.base, &a, why)) == NULL ||
+        (d = ask(k->pages->super, ROW_get_server_defaults, &dq.base, &a, why)) == NULL) {
         rc = why->rc;
         goto out;
     }
@@ -134,7 +134,7 @@ static enum rc check_file(struct fsck *k, const char *path, const HdfsFileStatus
     if (l == NULL || !k->superuser) {       /* also asks whether this user may read the file */
         q.src = bytes_of(path);
         q.length = INT64_MAX;
-        if ((r = ask(k->client, ASK_get_block_locations, &q.base, &a, why)) == NULL)
+        if ((r = ask(k->client, ROW_get_block_locations, &q.base, &a, why)) == NULL)
             rc = why->rc;
         else
             l = r->locations;
@@ -155,7 +155,7 @@ static enum rc fetch_batch(struct fsck *k, struct level *l, const char *after, s
     q.src = bytes_of(l->path);
     q.startafter = bytes_of(after);
     q.needlocation = k->superuser;
-    r = ask(k->client, ASK_get_listing, &q.base, &fresh, why);
+    r = ask(k->client, ROW_get_listing, &q.base, &fresh, why);
     arena_fini(&l->arena);                          /* `after` was in it, and has been sent */
     l->arena = fresh;
     l->batch = r == NULL ? NULL : r->dirlist;
@@ -257,7 +257,7 @@ static enum rc begin(struct fsck *k, struct why *why)
     arena_init(&a, ANSWER_MAX);
     q.src = bytes_of(k->path);
     k->phase = WALK;
-    if ((r = ask(k->client, ASK_get_file_info, &q.base, &a, why)) == NULL) {
+    if ((r = ask(k->client, ROW_get_file_info, &q.base, &a, why)) == NULL) {
         rc = why->rc;
     } else if (r->fs == NULL) {
         buf_printf(&k->out, "\n\nThe filesystem under path '%s' does not exist\n", k->path);
@@ -300,7 +300,7 @@ static uint64_t list_file(struct fsck *k, ProtobufCBinaryData path, struct buf *
     arena_init(&a, ANSWER_MAX);
     q.src = path;
     q.length = INT64_MAX;
-    if ((r = ask(k->client, ASK_get_block_locations, &q.base, &a, why)) != NULL && r->locations != NULL)
+    if ((r = ask(k->client, ROW_get_block_locations, &q.base, &a, why)) != NULL && r->locations != NULL)
         for (size_t i = 0; i < r->locations->n_blocks; i++) {
             const LocatedBlockProto *b = r->locations->blocks[i];
             bool live = false;
@@ -335,7 +335,7 @@ static enum rc list_corrupt(struct fsck *k, struct why *why)
     q.path = bytes_of(k->path);
     if ((rc = learn_cluster(k, why)) != RC_OK)
         goto out;
-    if ((r = ask(k->client, ASK_list_corrupt_file_blocks, &q.base, &a, why)) == NULL) {
+    if ((r = ask(k->client, ROW_list_corrupt_file_blocks, &q.base, &a, why)) == NULL) {
         rc = why->rc;
         goto out;
     }

@@ -162,8 +162,7 @@ nn_open(const struct world *w, const struct nn_options *o, struct nn **ret, stru
         (void)why_rc(why, RC_NOMEM);
         goto out;
     }
-    if ((rc = nn_group_cache_new(nn, &nn->group_cache, why)) != RC_OK ||
-        (rc = nn_protocols_new(&nn->protocols, why)) != RC_OK || (rc = open_dir(nn, why)) != RC_OK ||
+    if ((rc = nn_group_cache_new(nn, &nn->group_cache, why)) != RC_OK || (rc = open_dir(nn, why)) != RC_OK ||
         (rc = open_database(nn, why)) != RC_OK)
         goto out;
     *ret = nn;
@@ -188,7 +187,6 @@ nn_free(struct nn *nn)
     queue_free(nn->read_queue);
     if (nn->lock != NULL)
         mutex_free(nn->world->threads, nn->lock);
-    nn_protocols_fini(&nn->protocols);
     nn_group_cache_free(nn->group_cache);
     mem_free(nn->superuser);
     mem_free(nn->dir);
@@ -285,16 +283,14 @@ nn_serve(struct nn *nn, struct net_addr *ret_at, struct why *why)
 {
     struct rpc_server_options o = { .frame_max = nn->conf.rpc_frame_max, .conn_max = nn->conf.rpc_conn_max,
                                     .inflight_max = 100, .idle_ms = 120000, .may_proxy = may_proxy, .proxy_arg = nn };
-    struct rpc_service *services = mem_calloc(nn->protocols.count, sizeof *services);
+    struct rpc_service services[NN_PROTOCOLS];
     uint64_t txid = nn->core->txid;     /* the core's own once its thread runs */
     enum rc rc;
 
-    if (services == NULL)
-        return why_rc(why, RC_NOMEM);
-    for (size_t i = 0; i < nn->protocols.count; i++)
-        services[i] = (struct rpc_service){ .protocol = &nn->protocols.list[i], .submit = submit, .arg = nn };
+    for (size_t i = 0; i < NN_PROTOCOLS; i++)
+        services[i] = (struct rpc_service){ .protocol = nn_protocols[i], .submit = submit, .arg = nn };
     if ((rc = net_addr_parse(nn->conf.nn_rpc_bind, 8020, &o.at, why)) != RC_OK || (rc = start_threads(nn, why)) != RC_OK ||
-        (rc = rpc_server_start(nn->world, &o, services, nn->protocols.count, &nn->server, why)) != RC_OK)
+        (rc = rpc_server_start(nn->world, &o, services, NN_PROTOCOLS, &nn->server, why)) != RC_OK)
         goto out;
     *ret_at = *rpc_server_address(nn->server);
     log_info("namenode_serves", "rpc=%s:%u dir=%s cluster=%s txid=%" PRIu64, ret_at->host, ret_at->port, nn->dir,

@@ -20,7 +20,6 @@
 #include "core/conf/metrics.h"
 #include "core/net/net.h"
 #include "core/rpc/server.h"
-#include "namenode/protocols.h"
 
 struct queue;
 struct mutex;
@@ -66,7 +65,6 @@ struct nn {
     const struct nn_groups *groups;
     struct nn_group_cache *group_cache; /* groups.h; has a lock of its own */
     const struct nn_answer *answer;
-    struct nn_protocols protocols;
     char *superuser;
     char *dir, *db_path, *reserve_path;
     int lock_fd;                        /* -1: none */

@@ -27,14 +27,10 @@ pages_ask(struct rpc_client *c, size_t method, const ProtobufCMessage *request, 
 {
     const ProtobufCMessage *answer;
     struct why why;
-    enum rc rc = rpc_client_call(c, method, request, a, CALL_MS, &answer, &why);
 
-    if (rc == RC_OK)
+    if (rpc_client_call(c, method, request, a, CALL_MS, &answer, &why) == RC_OK)
         return answer;
-    reply->status = rc == RC_NOT_FOUND ? 404 : rc == RC_DENIED ? 403 : 503;
-    reply->type = "text/plain; charset=utf-8";
-    buf_clear(&reply->body);
-    buf_printf(&reply->body, "%s\n", why.text);
+    http_fail(reply, &why);
     return NULL;
 }
 
@@ -71,14 +67,14 @@ fetch(struct nn_pages *p, struct arena *a, struct http_reply *reply, struct over
     const SetSafeModeResponseProto *mode;
 
     safe.action = SAFE_MODE_ACTION_PROTO__SAFEMODE_GET;
-    if ((ret->stats = pages_ask(p->super, ASK_get_fs_stats, &stats.base, a, reply)) == NULL)
+    if ((ret->stats = pages_ask(p->super, ROW_get_fs_stats, &stats.base, a, reply)) == NULL)
         return false;
     report.type = DATANODE_REPORT_TYPE_PROTO__LIVE;
-    if ((ret->live = pages_ask(p->super, ASK_get_datanode_report, &report.base, a, reply)) == NULL)
+    if ((ret->live = pages_ask(p->super, ROW_get_datanode_report, &report.base, a, reply)) == NULL)
         return false;
     report.type = DATANODE_REPORT_TYPE_PROTO__DEAD;
-    if ((ret->dead = pages_ask(p->super, ASK_get_datanode_report, &report.base, a, reply)) == NULL ||
-        (mode = pages_ask(p->super, ASK_set_safe_mode, &safe.base, a, reply)) == NULL)
+    if ((ret->dead = pages_ask(p->super, ROW_get_datanode_report, &report.base, a, reply)) == NULL ||
+        (mode = pages_ask(p->super, ROW_set_safe_mode, &safe.base, a, reply)) == NULL)
         return false;
     ret->safe_mode = mode->result;
     return true;
@@ -104,7 +100,7 @@ missing_files(struct nn_pages *p, struct buf *b, struct arena *a)
 
     request.path.data = (uint8_t *)(uintptr_t) "/";
     request.path.len = 1;
-    if (rpc_client_call(p->super, ASK_list_corrupt_file_blocks, &request.base, a, CALL_MS, &answer, &why) != RC_OK)
+    if (rpc_client_call(p->super, ROW_list_corrupt_file_blocks, &request.base, a, CALL_MS, &answer, &why) != RC_OK)
         return;     /* the numbers above still tell */
     list = ((const ListCorruptFileBlocksResponseProto *)answer)->corrupt;
     if (list->n_files == 0)
@@ -274,7 +270,7 @@ page_health(void *arg, const struct http_request *req, struct http_reply *reply)
 enum rc
 pages_client(const struct nn_pages *p, const char *user, struct rpc_client **ret, struct why *why)
 {
-    const struct rpc_client_options o = { .to = p->rpc, .protocol = &p->protocol, .user = user, .connect_ms = CALL_MS };
+    const struct rpc_client_options o = { .to = p->rpc, .protocol = &client_namenode_rpc, .user = user, .connect_ms = CALL_MS };
 
     return rpc_client_new(p->w, &o, ret, why);
 }
@@ -293,11 +289,6 @@ enum rc
 nn_pages_start(const struct world *w, const struct conf *conf, const struct net_addr *rpc, const char *superuser,
                const struct nn_metrics *metrics, struct nn_pages **ret, struct net_addr *ret_at, struct why *why)
 {
-    static const struct rpc_method rows[ASK_COUNT] = {
-#define RPC(method, wire, request, reply, bits) { .name = (wire), .flags = (bits) },
-#include "core/proto/client_namenode.def"
-#undef RPC
-    };
     struct nn_pages *p = mem_zalloc(sizeof *p);
     struct net_addr at;
     enum rc rc;
@@ -305,8 +296,6 @@ nn_pages_start(const struct world *w, const struct conf *conf, const struct net_
     if (p == NULL)
         return why_rc(why, RC_NOMEM);
     p->w = w;
-    memcpy(p->methods, rows, sizeof rows);
-    p->protocol = (struct rpc_protocol){ "org.apache.hadoop.hdfs.protocol.ClientProtocol", 1, p->methods, ASK_COUNT };
     p->rpc = *rpc;
     p->metrics = metrics;
     p->replication_min = conf->replication_min;
@@ -315,8 +304,7 @@ nn_pages_start(const struct world *w, const struct conf *conf, const struct net_
         rc = why_rc(why, RC_NOMEM);
         goto out;
     }
-    if ((rc = rpc_protocol_init(&p->protocol, &client_namenode_protocol__descriptor, why)) != RC_OK ||
-        (rc = pages_client(p, superuser, &p->super, why)) != RC_OK ||
+    if ((rc = pages_client(p, superuser, &p->super, why)) != RC_OK ||
         (rc = pages_client(p, conf->http_user, &p->visitor, why)) != RC_OK ||
         (rc = net_addr_parse(conf->nn_http_bind, 9870, &at, why)) != RC_OK ||
         (rc = http_start(&at, routes, ARRAY_LEN(routes), p, THREADS, &p->http, ret_at, why)) != RC_OK)

@@ -110,7 +110,7 @@ show_dir(struct nn_pages *p, struct arena *a, const char *path, const char *afte
 
     request.src = bytes_of(path);
     request.startafter = bytes_of(after);
-    if ((answer = pages_ask(p->visitor, ASK_get_listing, &request.base, a, reply)) == NULL)
+    if ((answer = pages_ask(p->visitor, ROW_get_listing, &request.base, a, reply)) == NULL)
         return;
     pages_begin(p, b, path, "/browse?path=/");
     crumbs(b, a, path);
@@ -165,7 +165,7 @@ show_file(struct nn_pages *p, struct arena *a, const char *path, const HdfsFileS
 
     request.src = bytes_of(path);
     request.length = INT64_MAX;
-    if ((answer = pages_ask(p->visitor, ASK_get_block_locations, &request.base, a, reply)) == NULL)
+    if ((answer = pages_ask(p->visitor, ROW_get_block_locations, &request.base, a, reply)) == NULL)
         return;
     pages_begin(p, b, path, "/browse?path=/");
     crumbs(b, a, path);
@@ -195,18 +195,18 @@ page_browse(void *arg, const struct http_request *req, struct http_reply *reply)
     const char *path = http_param(req, "path"), *after = http_param(req, "after");
     GetFileInfoRequestProto request = GET_FILE_INFO_REQUEST_PROTO__INIT;
     const GetFileInfoResponseProto *answer;
+    struct why why;
     struct arena a;
 
     arena_init(&a, PAGES_ANSWER_MAX);
     if (path == NULL || path[0] != '/')
         path = "/";
     request.src = bytes_of(path);
-    if ((answer = pages_ask(p->visitor, ASK_get_file_info, &request.base, &a, reply)) == NULL)
+    if ((answer = pages_ask(p->visitor, ROW_get_file_info, &request.base, &a, reply)) == NULL)
         goto out;
     if (answer->fs == NULL) {
-        reply->status = 404;
-        reply->type = "text/plain; charset=utf-8";
-        buf_printf(&reply->body, "%s does not exist\n", path);
+        (void)why_set(&why, RC_NOT_FOUND, "%s does not exist", path);
+        http_fail(reply, &why);
     } else if (answer->fs->filetype == HDFS_FILE_STATUS_PROTO__FILE_TYPE__IS_DIR) {
         show_dir(p, &a, path, after ? after : "", reply);
     } else {

@@ -8,22 +8,13 @@
 #include "core/http/page.h"
 #include "core/proto/client_namenode.pb-c.h"
 #include "core/rpc/client.h"
+#include "core/rpc/protocols.h"
 #include "namenode/pages.h"
 
 #define PAGES_ANSWER_MAX (64 * MB)
 
-/* Row numbers of ClientProtocol. */
-enum {
-#define RPC(method, wire, request, reply, flags) ASK_##method,
-#include "core/proto/client_namenode.def"
-#undef RPC
-    ASK_COUNT
-};
-
 struct nn_pages {
     const struct world *w;
-    struct rpc_method methods[ASK_COUNT];
-    struct rpc_protocol protocol;
     struct rpc_client *super, *visitor;     /* for overviews; for browsing */
     struct http_server *http;
     struct net_addr rpc;                    /* the NameNode's */

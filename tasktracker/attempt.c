@@ -366,7 +366,7 @@ report(struct talk *k, const struct ending *e)
         req.n_counters = counts->n_counters;
     }
     arena_init(&arena, 64 * KB);
-    rc = tt_call(k->tt, CALL_tt_ended, &req.base, &req.epoch, &arena, &reply, &why);
+    rc = tt_call(k->tt, ROW_tt_ended, &req.base, &req.epoch, &arena, &reply, &why);
     if (rc != RC_OK && rc != RC_STOPPED)
         log_warn("end_not_reported", "attempt=%s why=%s", a->id, why.text);
     if (rc == RC_OK && !((const TtEndedReply *)(const void *)reply)->accepted) {

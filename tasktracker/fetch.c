@@ -236,7 +236,7 @@ report(struct fetch *f, const struct shuffle_request *q, bool gone, const char *
     req.gone = gone;
     req.reason = (char *)reason;
     arena_init(&arena, 64 * KB);
-    if (tt_call(f->tt, CALL_tt_output_lost, &req.base, &req.epoch, &arena, &reply, &why) != RC_OK)
+    if (tt_call(f->tt, ROW_tt_output_lost, &req.base, &req.epoch, &arena, &reply, &why) != RC_OK)
         log_warn("output_lost_not_reported", "attempt=%s map=%u why=%s", f->a->id, q->map, why.text);
     arena_fini(&arena);
 }

@@ -126,7 +126,7 @@ fetch(struct tt *tt, struct tt_job *j, TtGetJobReply **ret, struct why *why)
     arena_init(&arena, REPLY_ARENA);
     req.uuid = tt->uuid;
     req.job = j->number;
-    if ((rc = tt_call(tt, CALL_tt_get_job, &req.base, &req.epoch, &arena, &m, why)) != RC_OK)
+    if ((rc = tt_call(tt, ROW_tt_get_job, &req.base, &req.epoch, &arena, &m, why)) != RC_OK)
         goto out;
     /* A copy that outlives the call. */
     n = protobuf_c_message_get_packed_size(m);

@@ -78,7 +78,7 @@ epoch_after(struct tt *tt, uint64_t old)
 }
 
 enum rc
-tt_call(struct tt *tt, enum tt_method method, const ProtobufCMessage *req, uint64_t *epoch_field, struct arena *arena,
+tt_call(struct tt *tt, enum tracker_row method, const ProtobufCMessage *req, uint64_t *epoch_field, struct arena *arena,
         const ProtobufCMessage **ret, struct why *why)
 {
     uint64_t bad = 0;
@@ -178,7 +178,7 @@ register_now(struct tt *tt, struct why *why)
         (void)why_rc(why, rc);
         goto out;
     }
-    if ((rc = rpc_client_call(tt->jt_wait, CALL_tt_register, &req.base, &arena, CALL_MS, &m, why)) != RC_OK)
+    if ((rc = rpc_client_call(tt->jt_wait, ROW_tt_register, &req.base, &arena, CALL_MS, &m, why)) != RC_OK)
         goto out;
     reply = (const TtRegisterReply *)(const void *)m;
     tt_lock(tt);
@@ -253,7 +253,7 @@ take_orders(struct tt *tt, uint64_t *last_seq, struct why *why)
     tt_lock(tt);
     req.epoch = tt->epoch;
     tt_unlock(tt);
-    rc = rpc_client_call(tt->jt_wait, CALL_tt_wait_orders, &req.base, &arena, ORDERS_WAIT_MS + CALL_MS, &m, why);
+    rc = rpc_client_call(tt->jt_wait, ROW_tt_wait_orders, &req.base, &arena, ORDERS_WAIT_MS + CALL_MS, &m, why);
     if (rc == RC_OK) {
         reply = (const TtWaitOrdersReply *)(const void *)m;
         tt_lock(tt);
@@ -371,7 +371,7 @@ beat(struct tt *tt)
     }
     tt_unlock(tt);
     if (copy != NULL && copy->epoch != 0)
-        rc = rpc_client_call(tt->jt, CALL_tt_heartbeat, &copy->base, &arena, CALL_MS, &m, &why);
+        rc = rpc_client_call(tt->jt, ROW_tt_heartbeat, &copy->base, &arena, CALL_MS, &m, &why);
     if (rc != RC_OK)
         log_debug("heartbeat_failed", "rc=%s", rc_name(rc));        /* the wait for orders tells */
     arena_fini(&arena);
@@ -478,25 +478,14 @@ out:
     return rc;
 }
 
-static const struct rpc_method methods[] = {
-#define RPC(method, wire, Request, Reply, bits) { .name = (wire), .flags = (bits) },
-#include "core/proto/tracker.def"
-#undef RPC
-};
-
 static enum rc
 open_clients(struct tt *tt, struct why *why)
 {
-    struct rpc_client_options o = { .protocol = &tt->protocol, .user = "tasktracker", .connect_ms = tt->conf.rpc_connect_ms,
+    struct rpc_client_options o = { .protocol = &tracker_rpc, .user = "tasktracker", .connect_ms = tt->conf.rpc_connect_ms,
                                     .retry_ms = 2000 };
     enum rc rc;
 
-    if ((tt->methods = mem_calloc(ARRAY_LEN(methods), sizeof *tt->methods)) == NULL)
-        return why_rc(why, RC_NOMEM);
-    memcpy(tt->methods, methods, sizeof methods);
-    tt->protocol = (struct rpc_protocol){ "millrace.TrackerProtocol", 1, tt->methods, ARRAY_LEN(methods) };
-    if ((rc = rpc_protocol_init(&tt->protocol, &tracker_protocol__descriptor, why)) != RC_OK ||
-        (rc = net_addr_parse(tt->conf.jt_address, 8021, &o.to, why)) != RC_OK ||
+    if ((rc = net_addr_parse(tt->conf.jt_address, 8021, &o.to, why)) != RC_OK ||
         (rc = rpc_client_new(tt->w, &o, &tt->jt, why)) != RC_OK)
         return rc;
     return rpc_client_new(tt->w, &o, &tt->jt_wait, why);
@@ -599,7 +588,6 @@ tt_stop(struct tt *tt)
     if (tt->changed != NULL)
         cond_free(tt->w->threads, tt->changed);
     conf_fini(&tt->conf);
-    mem_free(tt->methods);
     mem_free(tt->dir);
     mem_free(tt);
 }

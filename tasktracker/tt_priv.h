@@ -22,18 +22,13 @@
 #include "core/proto/jobtracker.pb-c.h"
 #include "core/proto/task.pb-c.h"
 #include "core/rpc/client.h"
+#include "core/rpc/protocols.h"
 #include "tasktracker/launch.h"
 #include "tasktracker/tt.h"
 
 #define TOKEN_BYTES 32
 
 struct fs;
-
-enum tt_method {
-#define RPC(method, wire, Request, Reply, flags) CALL_##method,
-#include "core/proto/tracker.def"
-#undef RPC
-};
 
 /* Where a map output is, by what the JobTracker says. */
 struct tt_location {
@@ -116,8 +111,6 @@ struct tt {
     uint64_t created_ms;            /* of the JobTracker; [m] */
     bool stopping;                  /* [m] */
     bool failed;                    /* [m] the process is to end */
-    struct rpc_protocol protocol;
-    struct rpc_method *methods;
     struct rpc_client *jt, *jt_wait;    /* short calls; the one that is held */
     struct tt_job *jobs;            /* [m] by number */
     struct tt_attempt *attempts;    /* [m] */
@@ -142,7 +135,7 @@ static inline uint64_t tt_now(struct tt *tt) { return clock_mono_ms(tt->w->clock
 /* ---- tt.c ---- */
 /* A short call to the JobTracker with this run's epoch in *epoch_field; registers again when told so and repeats.
  * RC_STOPPED when the tracker stops. */
-enum rc tt_call(struct tt *tt, enum tt_method method, const ProtobufCMessage *req, uint64_t *epoch_field,
+enum rc tt_call(struct tt *tt, enum tracker_row method, const ProtobufCMessage *req, uint64_t *epoch_field,
                 struct arena *arena, const ProtobufCMessage **ret, struct why *why) MUST_CHECK;
 void tt_thread_ended(struct tt *tt);        /* the last thing that a counted thread does */
 void tt_fail(struct tt *tt);

@@ -160,6 +160,15 @@ refuse(struct http_reply *reply, unsigned status, const char *text)
     buf_printf(&reply->body, "%u %s\n", status, text);
 }
 
+void
+http_fail(struct http_reply *reply, const struct why *why)
+{
+    reply->status = why->rc == RC_NOT_FOUND || why->rc == RC_JOB_NOT_FOUND ? 404 : why->rc == RC_DENIED ? 403 : 503;
+    reply->type = "text/plain; charset=utf-8";
+    buf_clear(&reply->body);
+    buf_printf(&reply->body, "%s\n", why->text);
+}
+
 /* Send reply and release what is left of it.  MHD_NO closes the connection. */
 static enum MHD_Result
 send_reply(struct MHD_Connection *c, struct http_reply *reply, const char *allow)

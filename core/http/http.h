@@ -64,6 +64,9 @@ enum rc http_start(const struct net_addr *at, const struct http_route *routes, s
 /* Waits for the handlers that run.  NULL is fine. */
 void http_stop(struct http_server *s);
 
+/* The reply is why, as plain text: 404 for what is not there, 403 for what is not allowed, else 503. */
+void http_fail(struct http_reply *reply, const struct why *why);
+
 /* Text with & < > " ' escaped, and control characters, which HTML cannot have, replaced. */
 void http_escape(struct buf *b, const char *text, size_t n);
 /* Text percent-encoded for a path; '/' stays. */

@@ -238,7 +238,7 @@ take_reply(struct rpc_client *c, struct rpc_ask *ask, const uint8_t *p, size_t n
     s = rd_delimited(&r);
     if (r.bad)
         return why_set(why, RC_BAD_MESSAGE, "reply of %s is cut short", ask->method->name);
-    if ((rc = rpc_decode(ask->method->reply, ask->arena, s.p, s.n, &m, why)) != RC_OK)
+    if ((rc = rpc_decode(ask->messages->output, ask->arena, s.p, s.n, &m, why)) != RC_OK)
         return why_prefix(why, "reply of %s", ask->method->name);
     ask->reply = m;
     return RC_OK;

@@ -124,6 +124,7 @@ call_fill(struct rpc_call *call, struct rpc_conn *c, const struct frame_call *fc
 static enum rc
 call_decode(struct rpc_call *call, const struct frame_call *fc, const struct rpc_service **ret_service, struct why *why)
 {
+    const ProtobufCMethodDescriptor *messages;
     enum rc rc;
 
     if ((rc = rpc_dispatch_find(call->conn->server->dispatch, fc->protocol, fc->version, fc->method, ret_service,
@@ -131,14 +132,15 @@ call_decode(struct rpc_call *call, const struct frame_call *fc, const struct rpc
         return rc;
     call->protocol = (*ret_service)->protocol;
     call->method = &call->protocol->methods[call->method_index];
-    if (fc->param_missing)
-        return why_set(why, RC_BAD_MESSAGE, "The call ends before its parameter, a %s, does",
-                       call->method->request->short_name);
-    if ((rc = rpc_decode(call->method->request, &call->arena, fc->param.p, fc->param.n, &call->request, why)) != RC_OK)
+    if ((rc = rpc_method_messages(call->protocol, call->method_index, &messages, why)) != RC_OK)
         return rc;
-    if ((call->reply = arena_alloc(&call->arena, call->method->reply->sizeof_message)) == NULL)
+    if (fc->param_missing)
+        return why_set(why, RC_BAD_MESSAGE, "The call ends before its parameter, a %s, does", messages->input->short_name);
+    if ((rc = rpc_decode(messages->input, &call->arena, fc->param.p, fc->param.n, &call->request, why)) != RC_OK)
+        return rc;
+    if ((call->reply = arena_alloc(&call->arena, messages->output->sizeof_message)) == NULL)
         return why_rc(why, RC_NOMEM);
-    protobuf_c_message_init(call->method->reply, call->reply);
+    protobuf_c_message_init(messages->output, call->reply);
     return RC_OK;
 }
 

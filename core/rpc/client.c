@@ -292,7 +292,8 @@ rpc_client_call(struct rpc_client *c, size_t method_index, const ProtobufCMessag
     ask.call_id = c->next_call_id;
     c->next_call_id = c->next_call_id == CALL_ID_MAX ? 0 : c->next_call_id + 1;
     mutex_unlock(c->w.threads, c->mutex);
-    if ((rc = rpc_ask_encode(&ask, c->o.protocol, request, &cause)) == RC_OK)
+    if ((rc = rpc_method_messages(c->o.protocol, method_index, &ask.messages, &cause)) == RC_OK &&
+        (rc = rpc_ask_encode(&ask, c->o.protocol, request, &cause)) == RC_OK)
         rc = ask_until_done(c, &ask, &cause);
     mem_free(ask.body);
     if (rc == RC_OK)

@@ -24,6 +24,7 @@ struct rpc_peer {
 /* One call and how its present attempt went. */
 struct rpc_ask {
     const struct rpc_method *method;
+    const ProtobufCMethodDescriptor *messages;
     struct arena *arena;        /* the caller's, for the reply */
     uint64_t timeout_ms;
     int32_t call_id;

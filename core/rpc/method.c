@@ -1,16 +1,12 @@
 #include "core/rpc/method.h"
 
 enum rc
-rpc_protocol_init(struct rpc_protocol *p, const ProtobufCServiceDescriptor *service, struct why *why)
+rpc_method_messages(const struct rpc_protocol *p, size_t index, const ProtobufCMethodDescriptor **ret, struct why *why)
 {
-    const ProtobufCMethodDescriptor *m;
+    const ProtobufCMethodDescriptor *m = protobuf_c_service_descriptor_get_method_by_name(p->service, p->methods[index].name);
 
-    for (size_t i = 0; i < p->method_count; i++) {
-        m = protobuf_c_service_descriptor_get_method_by_name(service, p->methods[i].name);
-        if (m == NULL)
-            return why_set(why, RC_BUG, "service %s has no method %s", service->name, p->methods[i].name);
-        p->methods[i].request = m->input;
-        p->methods[i].reply = m->output;
-    }
+    if (m == NULL)
+        return why_set(why, RC_BUG, "service %s has no method %s", p->service->name, p->methods[index].name);
+    *ret = m;
     return RC_OK;
 }

@@ -4,8 +4,8 @@
  * A protocol is a .def table of rows
  *     RPC(method, "wireName", Request, Reply, flags)
  * and a `service` in a .proto file, whose descriptor gives the messages.  The
- * rows expand to handler prototypes, the dispatch table and client stubs;
- * rpc_protocol_init joins them with the service's descriptors by wire name.
+ * rows expand to handler prototypes, dispatch tables and row numbers; all of it
+ * is constant.  core/rpc/protocols.h has those that we speak.
  */
 #ifndef CORE_RPC_METHOD_H
 #define CORE_RPC_METHOD_H
@@ -28,19 +28,20 @@ enum rpc_flags {
 };
 
 struct rpc_method {
-    const char *name;                                   /* on the wire */
+    const char *name;       /* on the wire */
     unsigned flags;
-    const ProtobufCMessageDescriptor *request, *reply;  /* filled by rpc_protocol_init */
 };
 
 struct rpc_protocol {
-    const char *name;               /* Java interface name, "org.apache.hadoop.hdfs.protocol.ClientProtocol" */
+    const char *name;       /* Java interface name, "org.apache.hadoop.hdfs.protocol.ClientProtocol" */
     uint64_t version;
-    struct rpc_method *methods;     /* caller's, one for each row, in row order */
+    const ProtobufCServiceDescriptor *service;
+    const struct rpc_method *methods;
     size_t method_count;
 };
 
-/* Fill each method's descriptors from service; RC_BUG when a row has no method there. */
-enum rc rpc_protocol_init(struct rpc_protocol *p, const ProtobufCServiceDescriptor *service, struct why *why) MUST_CHECK;
+/* The messages of a row: request in ->input, reply in ->output.  RC_BUG when the service has no such method. */
+enum rc rpc_method_messages(const struct rpc_protocol *p, size_t index, const ProtobufCMethodDescriptor **ret,
+                            struct why *why) MUST_CHECK;
 
 #endif

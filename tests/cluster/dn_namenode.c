@@ -3,7 +3,9 @@
 #include <string.h>
 
 #include "core/base/attr.h"
+#include "core/rpc/protocols.h"
 #include "tests/unit/suites.h"
+
 static void
 note_changes(struct namenode *nn, const DnBlocksChangedRequest *q)
 {
@@ -26,7 +28,7 @@ nn_submit(void *arg, struct rpc_call *call)
     struct namenode *nn = arg;
     bool keep = false;
 
-    if (call->method_index == CALL_dn_register) {
+    if (call->method_index == ROW_dn_register) {
         DnRegisterReply *r = CONTAINER_OF(call->reply, DnRegisterReply, base);
 
         r->cluster_id = arena_strdup(&call->arena, "CID-7");
@@ -35,13 +37,13 @@ nn_submit(void *arg, struct rpc_call *call)
         r->epoch = 1;
     }
     mutex_lock(nn->world.threads, nn->mu);
-    if (call->method_index == CALL_dn_blocks_changed)
+    if (call->method_index == ROW_dn_blocks_changed)
         note_changes(nn, CONTAINER_OF(call->request, DnBlocksChangedRequest, base));
-    if (call->method_index == CALL_dn_wait_orders) {
+    if (call->method_index == ROW_dn_wait_orders) {
         call->next = nn->waiting;
         nn->waiting = call;
         keep = true;
-    } else if (call->method_index == CALL_dn_blocks_changed && nn->hold) {
+    } else if (call->method_index == ROW_dn_blocks_changed && nn->hold) {
         call->next = nn->held;
         nn->held = call;
         keep = true;
@@ -70,22 +72,14 @@ nn_let_go(struct namenode *nn, struct rpc_call **list)
 void
 nn_start(struct namenode *nn, const struct world *w)
 {
-    static const struct rpc_method rows[] = {
-#define RPC(method, wire, request, reply, f) { .name = (wire), .flags = (f) },
-#include "core/proto/datanode.def"
-#undef RPC
-    };
     struct rpc_server_options o = { .frame_max = 16 * MB, .conn_max = 100, .inflight_max = 10, .idle_ms = 600000 };
-    struct rpc_service service = { &nn->protocol, nn_submit, nn };
+    struct rpc_service service = { &datanode_rpc, nn_submit, nn };
     struct why why;
 
     memset(nn, 0, sizeof *nn);
     nn->world = *w;
-    memcpy(nn->methods, rows, sizeof rows);
-    nn->protocol = (struct rpc_protocol){ "millrace.DatanodeProtocol", 1, nn->methods, CALLS };
     nn->mu = mutex_new(nn->world.threads);
     nn->changed = cond_new(nn->world.threads);
-    ck_assert_int_eq(rpc_protocol_init(&nn->protocol, &datanode_protocol__descriptor, &why), RC_OK);
     ck_assert_int_eq(net_addr_parse("127.0.0.1:0", 0, &o.at, &why), RC_OK);
     ck_assert_int_eq(rpc_server_start(&nn->world, &o, &service, 1, &nn->server, &why), RC_OK);
 }

@@ -15,17 +15,8 @@
 
 #define POOL "BP-7-127.0.0.1-9"
 
-enum {
-#define RPC(method, name, request, reply, flags) CALL_##method,
-#include "core/proto/datanode.def"
-#undef RPC
-    CALLS
-};
-
 struct namenode {
     struct world world;
-    struct rpc_method methods[CALLS];
-    struct rpc_protocol protocol;
     struct rpc_server *server;
     struct mutex *mu;
     struct cond *changed;

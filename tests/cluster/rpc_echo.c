@@ -23,7 +23,6 @@ enum { M_BSIZE, M_HOLD, M_RENEW, M_RENAME, M_DELETE };
 /* A server that answers: file name "N" has block size N, "fail" fails, some calls are held until told. */
 struct rig {
     struct world w;
-    struct rpc_method methods[5];
     struct rpc_protocol protocol;
     struct rpc_server_options options;
     struct rpc_server *server;
@@ -110,9 +109,8 @@ rig_init(struct rig *r)
 
     memset(r, 0, sizeof *r);
     world_posix(&r->w);
-    memcpy(r->methods, methods, sizeof methods);
-    r->protocol = (struct rpc_protocol){ "org.apache.hadoop.hdfs.protocol.ClientProtocol", 1, r->methods, 5 };
-    ck_assert_int_eq(rpc_protocol_init(&r->protocol, &client_namenode_protocol__descriptor, &r->why), RC_OK);
+    r->protocol = (struct rpc_protocol){ "org.apache.hadoop.hdfs.protocol.ClientProtocol", 1,
+                                         &client_namenode_protocol__descriptor, methods, 5 };
     ck_assert_int_eq(queue_new(r->w.threads, 1000, &r->held), RC_OK);
     r->options = (struct rpc_server_options){ .frame_max = 1 * MB, .conn_max = 100, .inflight_max = 10,
                                               .idle_ms = 60 * SECOND };

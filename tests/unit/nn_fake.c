@@ -8,8 +8,8 @@
 #include "core/io/io.h"
 #include "core/io/queue.h"
 #include "namenode/core.h"
+#include "namenode/dispatch.h"
 #include "namenode/periodic.h"
-#include "namenode/protocols.h"
 
 static uint64_t fake_mono_us(struct clock *c)
 {
@@ -117,15 +117,14 @@ void fake_nn_run(struct fake_nn *f, uint64_t ms)
 }
 
 /* The row of a method, in any protocol. */
-static const struct rpc_method *find_method(const struct nn *nn, const char *name, const struct rpc_protocol **ret_protocol,
-                                            size_t *ret_index)
+static const struct rpc_method *find_method(const char *name, const struct rpc_protocol **ret_protocol, size_t *ret_index)
 {
-    for (size_t i = 0; i < nn->protocols.count; i++)
-        for (size_t k = 0; k < nn->protocols.list[i].method_count; k++)
-            if (strcmp(nn->protocols.list[i].methods[k].name, name) == 0) {
-                *ret_protocol = &nn->protocols.list[i];
+    for (size_t i = 0; i < NN_PROTOCOLS; i++)
+        for (size_t k = 0; k < nn_protocols[i]->method_count; k++)
+            if (strcmp(nn_protocols[i]->methods[k].name, name) == 0) {
+                *ret_protocol = nn_protocols[i];
                 *ret_index = k;
-                return &nn->protocols.list[i].methods[k];
+                return &nn_protocols[i]->methods[k];
             }
     ck_abort_msg("no method %s", name);
     return NULL;
@@ -135,15 +134,17 @@ struct fake_call *fake_start(struct fake_nn *f, const char *method, ProtobufCMes
 {
     struct fake_call *c = mem_zalloc(sizeof *c);
     struct rpc_call *call = &c->call;
+    const ProtobufCMethodDescriptor *messages;
     struct nn_post *post;
 
     ck_assert_ptr_nonnull(c);
     arena_init(&call->arena, 64 * MB);
-    call->method = find_method(f->nn, method, &call->protocol, &call->method_index);
+    call->method = find_method(method, &call->protocol, &call->method_index);
     call->request = request;
-    call->reply = arena_zalloc(&call->arena, call->method->reply->sizeof_message);
+    ck_assert_int_eq(rpc_method_messages(call->protocol, call->method_index, &messages, NULL), RC_OK);
+    call->reply = arena_zalloc(&call->arena, messages->output->sizeof_message);
     ck_assert_ptr_nonnull(call->reply);
-    protobuf_c_message_init(call->method->reply, call->reply);
+    protobuf_c_message_init(messages->output, call->reply);
     call->user = f->user;
     call->arrived_wall_ms = clock_wall_ms(&f->clock);
     call->arrived_mono_us = f->patient ? f->now_ms * 1000 : 0;

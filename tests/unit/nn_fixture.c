@@ -64,7 +64,7 @@ on_encoded(struct rpc_call *call, const void *reply, size_t n)
     t->answered = t->encoded = true;
     t->encoded_bytes = n;
     t->why.rc = RC_OK;
-    call->reply = protobuf_c_message_unpack(call->method->reply, &arena, n, reply);
+    call->reply = protobuf_c_message_unpack(call->reply->descriptor, &arena, n, reply);
     ck_assert_ptr_nonnull(call->reply);
 }
 
@@ -154,7 +154,8 @@ struct test_call *
 fixture_call(struct nn_fixture *f, const char *user, const char *method, const ProtobufCMessage *request)
 {
     struct test_call *t = mem_zalloc(sizeof *t);
-    const struct rpc_protocol *p = &f->nn->protocols.list[0];
+    const struct rpc_protocol *p = nn_protocols[0];
+    const ProtobufCMethodDescriptor *messages;
     struct rpc_call *c = &t->call;
 
     arena_init(&c->arena, 64 * MB);
@@ -164,10 +165,11 @@ fixture_call(struct nn_fixture *f, const char *user, const char *method, const P
             break;
     ck_assert_uint_lt(c->method_index, p->method_count);
     c->method = &p->methods[c->method_index];
-    ck_assert_ptr_eq(c->method->request, request->descriptor);
+    ck_assert_int_eq(rpc_method_messages(p, c->method_index, &messages, &t->why), RC_OK);
+    ck_assert_ptr_eq(messages->input, request->descriptor);
     c->request = (ProtobufCMessage *)request;
-    c->reply = arena_zalloc(&c->arena, c->method->reply->sizeof_message);
-    protobuf_c_message_init(c->method->reply, c->reply);
+    c->reply = arena_zalloc(&c->arena, messages->output->sizeof_message);
+    protobuf_c_message_init(messages->output, c->reply);
     c->user = user;
     c->arrived_wall_ms = clock_wall_ms(f->world.clock);
     snprintf(c->peer.host, sizeof c->peer.host, "10.0.0.1");

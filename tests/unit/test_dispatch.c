@@ -4,6 +4,7 @@
 #include "core/base/mem.h"
 #include "core/proto/client_namenode.pb-c.h"
 #include "core/rpc/dispatch.h"
+#include "core/rpc/protocols.h"
 #include "tests/unit/suites.h"
 
 suite_fn suite_dispatch;
@@ -18,19 +19,16 @@ span_of(const char *s)
 
 START_TEST(names_lead_to_their_rows)
 {
-    struct rpc_method methods[] = {
+    static const struct rpc_method methods[] = {
         { .name = "renewLease" }, { .name = "getListing" }, { .name = "getFileInfo" }, { .name = "mkdirs" },
     };
-    struct rpc_protocol protocol = { CLIENT_PROTOCOL, 1, methods, ARRAY_LEN(methods) };
+    struct rpc_protocol protocol = { CLIENT_PROTOCOL, 1, &client_namenode_protocol__descriptor, methods, ARRAY_LEN(methods) };
     struct rpc_service service = { .protocol = &protocol };
     const struct rpc_service *found;
     struct rpc_dispatch *d;
     struct why why;
     size_t index;
 
-    ck_assert_int_eq(rpc_protocol_init(&protocol, &client_namenode_protocol__descriptor, &why), RC_OK);
-    ck_assert_ptr_eq(methods[2].request, &get_file_info_request_proto__descriptor);
-    ck_assert_ptr_eq(methods[2].reply, &get_file_info_response_proto__descriptor);
     ck_assert_int_eq(rpc_dispatch_new(&service, 1, &d), RC_OK);
     for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
         ck_assert_int_eq(rpc_dispatch_find(d, span_of(CLIENT_PROTOCOL), 1, span_of(methods[i].name), &found, &index, &why),
@@ -51,11 +49,28 @@ END_TEST
 
 START_TEST(a_row_that_the_service_lacks_is_a_bug)
 {
-    struct rpc_method method = { .name = "getFileinfo" };
-    struct rpc_protocol protocol = { CLIENT_PROTOCOL, 1, &method, 1 };
+    static const struct rpc_method method = { .name = "getFileinfo" };
+    const struct rpc_protocol protocol = { CLIENT_PROTOCOL, 1, &client_namenode_protocol__descriptor, &method, 1 };
+    const ProtobufCMethodDescriptor *messages;
     struct why why;
 
-    ck_assert_int_eq(rpc_protocol_init(&protocol, &client_namenode_protocol__descriptor, &why), RC_BUG);
+    ck_assert_int_eq(rpc_method_messages(&protocol, 0, &messages, &why), RC_BUG);
+}
+END_TEST
+
+START_TEST(every_row_has_a_method_in_its_service)
+{
+    static const struct rpc_protocol *const all[] = { &client_namenode_rpc, &client_datanode_rpc, &datanode_rpc,
+                                                      &ha_service_rpc, &user_mappings_rpc, &job_client_rpc, &tracker_rpc };
+    const ProtobufCMethodDescriptor *messages;
+    struct why why;
+
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        for (size_t m = 0; m < all[i]->method_count; m++)
+            ck_assert_msg(rpc_method_messages(all[i], m, &messages, &why) == RC_OK, "%s", why.text);
+    ck_assert_int_eq(rpc_method_messages(&client_namenode_rpc, ROW_get_file_info, &messages, &why), RC_OK);
+    ck_assert_ptr_eq(messages->input, &get_file_info_request_proto__descriptor);
+    ck_assert_ptr_eq(messages->output, &get_file_info_response_proto__descriptor);
 }
 END_TEST
 
@@ -66,6 +81,7 @@ suite_dispatch(void)
     TCase *t = tcase_create("dispatch");
 
     tcase_add_test(t, names_lead_to_their_rows);
+    tcase_add_test(t, every_row_has_a_method_in_its_service);
     tcase_add_test(t, a_row_that_the_service_lacks_is_a_bug);
     suite_add_tcase(s, t);
     return s;

@@ -35,7 +35,6 @@ struct rig {
     struct rng_seeded rng;
     uint64_t now_ms;
 
-    struct rpc_method methods[3];
     struct rpc_protocol protocol;
     struct frame_options frame_options;
     struct frame frame;
@@ -217,9 +216,7 @@ rig_init(struct rig *r, uint64_t retry_ms)
     arena_init(&r->scratch, 1 * MB);
     buf_init(&r->reply, 64 * KB);
     buf_init(&r->none, 64 * KB);
-    memcpy(r->methods, methods, sizeof methods);
-    r->protocol = (struct rpc_protocol){ CLIENT_PROTOCOL, 1, r->methods, 3 };
-    ck_assert_int_eq(rpc_protocol_init(&r->protocol, &client_namenode_protocol__descriptor, &r->why), RC_OK);
+    r->protocol = (struct rpc_protocol){ CLIENT_PROTOCOL, 1, &client_namenode_protocol__descriptor, methods, 3 };
     r->w = (struct world){ .clock = &r->clock, .rng = &r->rng.rng, .threads = &r->threads, .net = &r->net };
     o.protocol = &r->protocol;
     ck_assert_int_eq(rpc_client_new(&r->w, &o, &r->client, &r->why), RC_OK);
