@@ -296,7 +296,6 @@ nn_serve(struct nn *nn, struct net_addr *ret_at, struct why *why)
     log_info("namenode_serves", "rpc=%s:%u dir=%s cluster=%s txid=%" PRIu64, ret_at->host, ret_at->port, nn->dir,
              nn->id.cluster_id, txid);
 out:
-    mem_free(services);
     if (rc != RC_OK)
         nn_stop(nn);
     return rc;
