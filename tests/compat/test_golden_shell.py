@@ -73,7 +73,8 @@ class Cluster:
         for s in settings:
             args += ["--set", s]
         log = open(os.path.join(self.dir, "daemons.log"), "a")
-        self.processes.append(subprocess.Popen(args, pass_fds=[write], stdout=log, stderr=log))
+        env = {k: v for k, v in os.environ.items() if k != "MILLRACE_CONF"}
+        self.processes.append(subprocess.Popen(args, pass_fds=[write], stdout=log, stderr=log, env=env))
         os.close(write)
         with os.fdopen(read) as f:
             line = f.readline()
