@@ -162,6 +162,9 @@ struct fs_local_block {
 };
 enum rc fs_local_block(struct fs_reader *r, uint64_t at, struct fs_local_block *ret, struct why *why) MUST_CHECK;
 
+/* What new files and directories lack of 0666 and 0777, or that conf has no number there. */
+enum rc fs_umask(const struct conf *conf, uint32_t *ret, struct why *why) MUST_CHECK;
+
 struct fs_create_options {
     uint32_t replication;       /* 0: conf's */
     uint64_t block_bytes;       /* 0: conf's */

@@ -86,16 +86,27 @@ new_writer(struct fs *fs, const char *path, struct fs_writer **ret, struct why *
     return RC_OK;
 }
 
+enum rc
+fs_umask(const struct conf *conf, uint32_t *ret, struct why *why)
+{
+    char *end;
+    unsigned long umask = strtoul(conf->umask, &end, 8);
+
+    if (end == conf->umask || *end != '\0' || umask > 0777)
+        return why_set(why, RC_BAD_CONFIG, "fs.permissions.umask-mode: \"%s\" is not octal", conf->umask);
+    *ret = (uint32_t)umask;
+    return RC_OK;
+}
+
 static enum rc
 file_mode(struct fs *fs, uint32_t asked, uint32_t *ret, struct why *why)
 {
-    char *end;
-    unsigned long umask = strtoul(fs->conf.umask, &end, 8);
+    uint32_t umask;
+    enum rc rc;
 
-    if (end == fs->conf.umask || *end != '\0' || umask > 0777)
-        return why_set(why, RC_BAD_CONFIG, "fs.permissions.umask-mode: \"%s\" is not octal", fs->conf.umask);
-    *ret = asked != 0 ? asked & 07777 : 0666 & ~(uint32_t)umask;
-    return RC_OK;
+    if ((rc = fs_umask(&fs->conf, &umask, why)) == RC_OK)
+        *ret = asked != 0 ? asked & 07777 : 0666 & ~umask;
+    return rc;
 }
 
 static enum rc

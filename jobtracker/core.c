@@ -44,6 +44,7 @@ work_new(enum jt_work_kind kind, const struct jt_job *j)
     w->user = mem_strdup(j->user);
     w->work = mem_strdup(j->work);
     w->output = mem_strdup(j->spec->output);
+    w->umask = j->spec->umask;
     if (w->user == NULL || w->work == NULL || w->output == NULL)
         goto out;
     if (kind != WORK_COMMIT)

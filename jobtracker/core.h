@@ -27,6 +27,7 @@ struct jt_work {
     uint64_t job;
     char id[JOB_ID_TEXT];
     char *user, *work, *output;
+    uint32_t umask;
     char **parts;                   /* COMMIT: "attempt_.../part-r-00000" of each winner, below work */
     size_t part_count;
     struct jt_work *next;

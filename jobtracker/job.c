@@ -54,6 +54,8 @@ jt_spec_check(const JtJobSpec *spec, struct why *why)
         return why_set(why, RC_BAD_JOB, "a task needs at least one attempt");
     if (n < 2 || spec->output[0] != '/' || spec->output[n - 1] == '/' || strstr(spec->output, "//") != NULL)
         return why_set(why, RC_BAD_JOB, "the output must be an absolute path below the root, not \"%s\"", spec->output);
+    if (spec->umask > 0777)
+        return why_set(why, RC_BAD_JOB, "%o is no umask", spec->umask);
     if (!(spec->slowstart >= 0 && spec->slowstart <= 1))
         return why_set(why, RC_BAD_JOB, "the share of maps before reduces start must be 0 to 1");
     for (size_t i = 0; i < spec->n_maps; i++)

@@ -1,6 +1,5 @@
 #include "jobtracker/work.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/arena.h"
@@ -96,7 +95,7 @@ gather(struct jt_hand *h, const struct jt_work *w, size_t i, struct arena *a, st
 static enum rc
 write_success(struct jt_hand *h, const struct jt_work *w, struct arena *a, struct why *why)
 {
-    struct fs_create_options o = { .overwrite = true };
+    struct fs_create_options o = { .overwrite = true, .mode = 0666 & ~w->umask };
     char *path = arena_printf(a, "%s/out/_SUCCESS", w->work), *text = arena_printf(a, "%s\n", w->id);
     struct fs_writer *wr;
     enum rc rc;
@@ -126,7 +125,7 @@ make_out(struct jt_hand *h, const struct jt_work *w, struct arena *a, struct why
         return RC_OK;
     if (rc != RC_OK && rc != RC_NOT_FOUND)
         return rc;
-    if ((rc = fs_mkdirs(h->fs, out, 0777 & ~(uint32_t)strtoul(h->conf->umask, NULL, 8), true, why)) != RC_OK)
+    if ((rc = fs_mkdirs(h->fs, out, 0777 & ~w->umask, true, why)) != RC_OK)
         return rc;
     return write_success(h, w, a, why);
 }

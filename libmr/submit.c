@@ -392,7 +392,7 @@ mr_submit(struct mr_cmd *c, const struct mr_order *o, struct arena *a, char **re
         goto out;
     }
     if ((rc = fs_open(&c->w, &c->conf, NULL, c->user, &fs, why)) != RC_OK ||
-        (rc = fill_spec(c, o, fs, a, &spec, why)) != RC_OK)
+        (rc = fs_umask(&c->conf, &spec.umask, why)) != RC_OK || (rc = fill_spec(c, o, fs, a, &spec, why)) != RC_OK)
         goto out;
     rng_bytes(c->w.rng, id, sizeof id);
     req.submit_id = (ProtobufCBinaryData){ sizeof id, id };

@@ -147,10 +147,9 @@ sink_loop(void *arg)
 }
 
 enum rc
-sink_start(const struct world *w, struct fs *fs, const char *path, uint32_t replication, struct sink **ret, int *ret_fd,
-           struct why *why)
+sink_start(const struct world *w, struct fs *fs, const char *path, const struct fs_create_options *o, struct sink **ret,
+           int *ret_fd, struct why *why)
 {
-    struct fs_create_options o = { .replication = replication, .overwrite = true };
     struct sink *s = mem_zalloc(sizeof *s);
     int socks[2] = { -1, -1 };
     enum rc rc;
@@ -161,7 +160,7 @@ sink_start(const struct world *w, struct fs *fs, const char *path, uint32_t repl
         goto out;
     s->w = w;
     s->sock = socks[0];
-    if ((rc = fs_create(fs, path, &o, &s->writer, why)) != RC_OK)
+    if ((rc = fs_create(fs, path, o, &s->writer, why)) != RC_OK)
         goto out;
     if ((rc = thread_spawn(w->threads, "tt-sink", sink_loop, s, &s->thread, why)) != RC_OK) {
         fs_abandon_write(s->writer);

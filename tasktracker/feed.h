@@ -18,8 +18,8 @@ enum rc feed_start(const struct world *w, struct fs *fs, const char *path, uint6
 enum rc feed_stop(struct feed *f, struct why *why) MUST_CHECK;
 
 struct sink;
-enum rc sink_start(const struct world *w, struct fs *fs, const char *path, uint32_t replication, struct sink **ret,
-                   int *ret_fd, struct why *why) MUST_CHECK;
+enum rc sink_start(const struct world *w, struct fs *fs, const char *path, const struct fs_create_options *o,
+                   struct sink **ret, int *ret_fd, struct why *why) MUST_CHECK;
 /* The worker closed its end after `bytes`: close the file; or give it up.  Frees.  RC_OK: durable and whole. */
 enum rc sink_finish(struct sink *s, uint64_t bytes, struct why *why) MUST_CHECK;
 /* Give the file up.  RC_OK unless writing had failed before: then why. */

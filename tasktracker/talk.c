@@ -126,6 +126,8 @@ answer_output(struct talk *k, enum rc *ret_rc, struct why *why)
 {
     struct tt_attempt *a = k->a;
     char *path = mem_printf("%s/%s/part-%c-%05u", a->job->reply->work, a->id, a->is_map ? 'm' : 'r', a->index);
+    const JtJobSpec *spec = a->job->reply->spec;
+    struct fs_create_options as = { .replication = spec->replication, .mode = 0666 & ~spec->umask, .overwrite = true };
     TkOrder o = TK_ORDER__INIT;
     struct why reason;
     int fd = -1;
@@ -137,7 +139,7 @@ answer_output(struct talk *k, enum rc *ret_rc, struct why *why)
     else if (k->sink != NULL)
         rc = why_set(&reason, RC_BAD_MESSAGE, "the output is open already");
     else
-        rc = sink_start(k->tt->w, a->job->fs, path, a->job->reply->spec->replication, &k->sink, &fd, &reason);
+        rc = sink_start(k->tt->w, a->job->fs, path, &as, &k->sink, &fd, &reason);
     mem_free(path);
     if (rc != RC_OK)
         return refuse(k, &reason, ret_rc, why);

@@ -136,6 +136,13 @@ class Engine(ClusterTest):
                              mapreduce__task__io__sort__mb=1, mapreduce__task__io__sort__factor=2)
         self.assertEqual(self.parts(plain), self.parts(packed))
 
+    def test_output_has_the_permissions_that_the_users_umask_leaves(self):
+        for umask, folder, file in (("022", "drwxr-xr-x", "-rw-r--r--"), ("027", "drwxr-x---", "-rw-r-----")):
+            out, _ = self.job("wordcount", **{"fs.permissions.umask-mode": umask})
+            self.assertEqual(self.dfs("ls", "-d", out).stdout.split()[0], folder)
+            listed = [l.split()[0] for l in self.dfs("ls", out).stdout.splitlines() if "/" in l]
+            self.assertEqual(listed, [file, file])
+
     def test_map_only_job_writes_one_file_a_map(self):
         out, _ = self.job("select", select__field=1, select__sep=" ", select__value="alpha")
         lines = [l[:-1] if l.endswith(b"\r") else l for l in self.data.split(b"\n")]
