@@ -1,11 +1,12 @@
 """Daemons killed in the middle of writes and reads: what was acknowledged is there, what was lost is restored."""
+import collections
 import hashlib
+import json
 import os
 import signal
 import subprocess
-import time
 
-from harness import SLOW, ClusterTest, main, pattern, program, wait_for
+from harness import SLOW, TOP, ClusterTest, main, pattern, program, wait_for
 
 PIECE = 4 << 20
 
@@ -16,6 +17,7 @@ class Feed:
     def __init__(self, cluster, path):
         self.digest = hashlib.sha256()
         self.bytes = 0
+        self.cluster, self.path = cluster, path
         self.process = cluster.popen("dfs", "put", "-", path, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def send(self, pieces):
@@ -32,6 +34,10 @@ class Feed:
             error = self.process.stderr.read().decode()
         return self.process.wait(120 * SLOW), error
 
+    def stored(self):
+        """The digest of what the filesystem has."""
+        return hashlib.sha256(self.cluster.dfs("cat", self.path, binary=True, timeout=300).stdout).digest()
+
 
 class Faults(ClusterTest):
     nodes = 4
@@ -42,11 +48,6 @@ class Faults(ClusterTest):
             if m["state"] != "running":
                 self.cluster.start_daemon(name)
         self.dfs("admin", "-safemode", "wait")
-
-    def assert_stored(self, path, feed):
-        out = self.dfs("cat", path, binary=True, timeout=300).stdout
-        self.assertEqual(len(out), feed.bytes)
-        self.assertEqual(hashlib.sha256(out).digest(), feed.digest.digest())
 
     def wait_healthy(self, path):
         def healthy():
@@ -61,7 +62,7 @@ class Faults(ClusterTest):
         self.cluster.kill(victim)
         feed.send(12)
         self.assertEqual(feed.end(), (0, ""))
-        self.assert_stored("/dn-killed", feed)
+        self.assertEqual(feed.stored(), feed.digest.digest())
         self.cluster.start_daemon(victim)
         self.wait_healthy("/dn-killed")
 
@@ -84,7 +85,7 @@ class Faults(ClusterTest):
         self.cluster.start_daemon("nn")
         feed.send(12)
         self.assertEqual(feed.end(), (0, ""))
-        self.assert_stored("/nn-killed", feed)
+        self.assertEqual(feed.stored(), feed.digest.digest())
         self.wait_healthy("/nn-killed")
 
     def test_put_survives_a_datanode_that_hangs_and_comes_back(self):
@@ -97,7 +98,7 @@ class Faults(ClusterTest):
         self.cluster.start_daemon(victim)       # comes back with the old state of the block
         feed.send(12)
         self.assertEqual(feed.end(), (0, ""))
-        self.assert_stored("/dn-hangs", feed)
+        self.assertEqual(feed.stored(), feed.digest.digest())
         self.wait_healthy("/dn-hangs")
 
     def test_get_goes_on_from_another_replica(self):
@@ -162,6 +163,42 @@ class Faults(ClusterTest):
             names = self.dfs("ls", "-C", "/").stdout.split()
             for i in acknowledged:
                 self.assertIn(f"/load{round}-{i}", names)
+
+
+class JobAndPut(ClusterTest):
+    nodes = 3
+    settings = ["dfs.blocksize=32m", "dfs.namenode.fs-limits.min-block-size=64k"]
+
+    def running(self, job, kind):
+        r = self.mr("status", job, "--json", check=False)
+        return [a for a in json.loads(r.stdout)["attempts"] if a["state"] == "RUNNING" and kind in a["id"]]
+
+    def test_job_and_put_end_right_when_the_namenode_is_killed_under_both(self):
+        words = b"".join(b"w%d and %d\n" % (i % 997, i % 13) for i in range(300_000))
+        self.dfs("-D", "dfs.blocksize=1m", "put", self.temp("words", words), "/words")
+        slow = os.path.join(self.cluster.folder, "slow.so")
+        subprocess.run([program("mrcc"), "-o", slow, os.path.join(TOP, "tests/cluster/jobs/trouble.c")], check=True)
+        feed = Feed(self.cluster, "/fed")
+        feed.send(2)
+        job = self.cluster.popen("mr", "run", slow, "-input", "/words", "-output", "/counts", "-D", "mapreduce.job.reduces=2",
+                                 "-D", "sleep.ms=300", "-D", "reduce.sleep.ms=1500", stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE, text=True)
+        name = job.stderr.readline().split(":")[0]
+        for kind in ("_m_", "_r_"):
+            wait_for(f"{kind} to run", lambda: self.running(name, kind))
+            self.cluster.kill("nn")
+            feed.send(1)                    # goes on in the block that it has
+            self.cluster.start_daemon("nn")
+            feed.send(2)
+        feed.send(4)                        # and into the next one
+        output, error = job.communicate(timeout=120 * SLOW)
+        self.assertEqual(job.returncode, 0, output + error + self.cluster.log_tails())
+        self.assertEqual(feed.end(), (0, ""))
+        self.assertEqual(feed.stored(), feed.digest.digest())
+        counts = self.dfs("cat", "/counts/part-*", binary=True).stdout.split()
+        got = dict(zip(counts[::2], map(int, counts[1::2])))
+        self.assertEqual((len(got), got), (len(counts) // 2, collections.Counter(words.split())))
+        self.assertEqual(len(self.dfs("ls", "-C", "/counts").stdout.split()), 3)
 
 
 if __name__ == "__main__":
