@@ -79,7 +79,8 @@ copy_run(void *arg)
         copy.to = task->targets[i].at;
         if (dn_send_copy(dn, &copy, &peer_failed, &why) == RC_OK)
             continue;
-        log_warn("copy_failed", "block=%" PRId64 " reason=\"%s\"", (int64_t)task->id.v, why.text);
+        /* The NameNode decides what follows, and knows whether the block was deleted meanwhile: it does the warning. */
+        log_info("copy_failed", "block=%" PRId64 " reason=\"%s\"", (int64_t)task->id.v, why.text);
         report_failure(task, why.text, peer_failed ? task->targets[i].uuid : NULL);
     }
     mem_free(task);

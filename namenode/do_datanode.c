@@ -213,15 +213,20 @@ enum rc nn_do_dn_order_failed(struct nn_core *core, struct rpc_call *call, const
 {
     struct nn_work *w = core->blocks->work;
     struct block_id block;
+    struct nn_block b;
     struct nn_node *n;
+    bool found;
     enum rc rc;
 
     (void)call, (void)ret;
-    if ((rc = find_node(core, req->node_uuid, req->epoch, &n, why)) != RC_OK)
-        return rc;
     block.v = req->block->id;
-    log_warn("order_failed", "node=%s order=%" PRIu64 " block=%" PRIu64 " suspect=%s reason=\"%s\" now=plan_again", n->address,
-             req->seq, block.v, req->bad_node_uuid != NULL ? req->bad_node_uuid : "", req->reason);
+    if ((rc = find_node(core, req->node_uuid, req->epoch, &n, why)) != RC_OK ||
+        (rc = nn_block_find(&core->db, block, &b, &found, why)) != RC_OK)
+        return rc;
+    /* A block that was deleted while it was copied is no failure of anything. */
+    log_event(found ? LOG_WARN : LOG_INFO, "order_failed",
+              "node=%s order=%" PRIu64 " block=%" PRIu64 " suspect=%s reason=\"%s\" now=%s", n->address, req->seq, block.v,
+              req->bad_node_uuid != NULL ? req->bad_node_uuid : "", req->reason, found ? "plan_again" : "nothing");
     (void)nn_copy_failed(w, block, n);          /* false: it was a deletion */
     for (size_t i = 0; i < n->storage_count; i++)
         (void)nn_drop_done(w, block, n->storages[i]->no);       /* false: none was ordered there */
