@@ -79,7 +79,7 @@ put(struct worker *k)
     struct fs *fs = k->fs;
     struct rng *rng = k->w->rng;
     struct name *n = name_new(k, false, rng);
-    struct fs_create_options o = { .replication = 3 };
+    struct fs_create_options o = { .replication = 2 + (uint32_t)rng_below(rng, 2) };
     struct fs_writer *wr;
     uint8_t part[6000];
     struct why why;
@@ -89,6 +89,7 @@ put(struct worker *k)
 
     if (n == NULL)
         return;
+    n->replicas = n->next_replicas = o.replication;
     n->bytes = rng_below(rng, 4) == 0 ? rng_below(rng, 100) : rng_below(rng, FILE_BYTES_MAX);
     if ((rc = fs_create(fs, n->path, &o, &wr, &why)) != RC_OK) {
         expect_no_lie(wl, n, "create", rc, &why);
@@ -164,6 +165,24 @@ move(struct worker *k)
         memcpy(n->path, n->next_path, sizeof n->path);
         n->state = NAME_THERE;
     }
+}
+
+static void
+set_replicas(struct worker *k)
+{
+    struct name *n = name_drawn(k, k->w->rng);
+    struct why why;
+    bool done = false;
+    enum rc rc;
+
+    if (n == NULL || n->is_dir)
+        return;
+    n->next_replicas = 5 - n->next_replicas;        /* 2 and 3 */
+    if ((rc = fs_set_replication(k->fs, n->path, n->next_replicas, &done, &why)) == RC_OK && !done)
+        sim_fail(k->wl->c->s, "setReplication of %s was refused", n->path);
+    expect_no_lie(k->wl, n, "setReplication", rc, &why);
+    if (rc == RC_OK)
+        n->replicas = n->next_replicas;
 }
 
 static void
@@ -269,7 +288,7 @@ work(void *arg)
     struct workload *wl = k->wl;
 
     while (wl->operations < wl->target) {
-        uint64_t what = rng_below(k->w->rng, 10);
+        uint64_t what = rng_below(k->w->rng, 11);
 
         wl->operations++;
         if (what < 4)
@@ -281,6 +300,8 @@ work(void *arg)
         else if (what < 8)
             delete(k);
         else if (what < 9)
+            set_replicas(k);
+        else if (what < 10)
             get(k);
         else
             peek(k);
@@ -328,9 +349,9 @@ look(struct fs *fs, const char *path, struct arena *a, bool *ret_there, struct f
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
-/* RC_BUSY until every block of the file is on every DataNode. */
+/* RC_BUSY until every block of the file has as many replicas as it should. */
 static enum rc
-check_replicas(struct fs *fs, const char *path, struct why *why)
+check_replicas(struct fs *fs, const char *path, uint32_t replicas, struct why *why)
 {
     struct fs_block *blocks;
     struct arena a;
@@ -342,7 +363,7 @@ check_replicas(struct fs *fs, const char *path, struct why *why)
     if ((rc = fs_blocks(fs, path, 0, UINT32_MAX, &a, &blocks, &n, &bytes, why)) != RC_OK)
         goto out;
     for (size_t i = 0; i < n && rc == RC_OK; i++)
-        if (blocks[i].location_count != CLUSTER_DATANODES || blocks[i].corrupt)
+        if (blocks[i].location_count != replicas || blocks[i].corrupt)
             rc = why_set(why, RC_BUSY, "block %llu of %s has %zu replicas%s", (unsigned long long)blocks[i].id, path,
                          blocks[i].location_count, blocks[i].corrupt ? ", all corrupt" : "");
 out:
@@ -360,14 +381,16 @@ check_at(struct workload *wl, struct fs *fs, const struct name *n, const char *p
         sim_fail(wl->c->s, "%s is of another kind", path);
     if (n->is_dir)
         return RC_OK;
+    if (st->replication != n->replicas && st->replication != n->next_replicas)
+        sim_fail(wl->c->s, "%s has a replication of %u, not %u", path, st->replication, n->replicas);
     if (n->state != NAME_CREATING)
-        return (rc = check_replicas(fs, path, why)) != RC_OK ? rc : read_whole(wl, fs, n, path, n->bytes, why);
+        return (rc = check_replicas(fs, path, st->replication, why)) != RC_OK ? rc : read_whole(wl, fs, n, path, n->bytes, why);
     if (!is_closed)
         return RC_OK;           /* its writer died; blocks without a writer are not recovered in this version */
     if (st->bytes > n->bytes || st->bytes < n->synced)
         sim_fail(wl->c->s, "%s was cut to %llu of %llu bytes, %llu were synced", path, (unsigned long long)st->bytes,
                  (unsigned long long)n->bytes, (unsigned long long)n->synced);
-    if ((rc = check_replicas(fs, path, why)) != RC_OK)
+    if ((rc = check_replicas(fs, path, st->replication, why)) != RC_OK)
         return rc;
     return read_whole(wl, fs, n, path, st->bytes, why);
 }

@@ -33,6 +33,7 @@ struct name {
     char path[48], next_path[48];
     uint64_t seed, bytes;   /* content */
     uint64_t synced;        /* bytes that hsync has promised */
+    uint32_t replicas, next_replicas;       /* asked for last; acknowledged when they are equal */
 };
 
 struct workload {
