@@ -6,6 +6,7 @@
 #include "core/base/rng.h"
 #include "core/io/io.h"
 #include "dfsclient/fs.h"
+#include "dfsclient/shell/glob.h"
 #include "libmr/cmd.h"
 #include "libmr/elf.h"
 #include "libmr/task.h"
@@ -97,6 +98,97 @@ list_input(struct mr_cmd *c, struct fs *fs, struct inputs *in, const char *input
     in->dir = path;
     if ((rc = fs_list(fs, path, on_entry, in, why)) == RC_OK && in->failed)
         rc = why_rc(why, RC_NOMEM);
+    return rc;
+}
+
+/* ---- patterns ---- */
+
+#define BRACES_MAX 1000
+
+struct names {
+    struct arena *a;
+    const char *pattern;
+    char **rows;
+    size_t n, cap;
+    bool failed;
+};
+
+static bool
+on_name(void *arg, const struct fs_status *st)
+{
+    struct names *l = arg;
+    const char *slash = strrchr(st->path, '/'), *name = slash ? slash + 1 : st->path;
+
+    if (name[0] == '.' || !glob_match(l->pattern, name))
+        return true;
+    if (l->n == l->cap) {
+        size_t cap = l->cap ? 2 * l->cap : 64;
+        char **rows = arena_calloc(l->a, cap, sizeof *rows);
+
+        if (rows == NULL) {
+            l->failed = true;
+            return false;
+        }
+        if (l->n != 0)
+            memcpy(rows, l->rows, l->n * sizeof *rows);
+        l->rows = rows;
+        l->cap = cap;
+    }
+    l->failed = (l->rows[l->n] = arena_strdup(l->a, name)) == NULL;
+    l->n += !l->failed;
+    return !l->failed;
+}
+
+/* What is at base (no pattern in it) followed by rest, "/b*" and so on; counts in *ret_found. */
+static enum rc
+expand(struct mr_cmd *c, struct fs *fs, struct inputs *in, const char *base, const char *rest, size_t *ret_found,
+       struct why *why)
+{
+    size_t n = strcspn(rest + (*rest == '/'), "/") + (*rest == '/');
+    char *word = arena_strndup(in->a, rest + (*rest == '/'), n - (*rest == '/')), *path;
+    struct names names = { .a = in->a, .pattern = word };
+    struct fs_status st;
+    enum rc rc;
+
+    if (*rest == '\0') {
+        if ((rc = fs_stat(fs, base, in->a, &st, why)) == RC_NOT_FOUND)
+            return RC_OK;
+        (*ret_found)++;
+        return rc == RC_OK ? list_input(c, fs, in, base, why) : rc;
+    }
+    if (word == NULL)
+        return why_rc(why, RC_NOMEM);
+    if (!glob_has_meta(word)) {
+        path = arena_printf(in->a, "%s/%s", base, glob_unescape(word));
+        return path ? expand(c, fs, in, path, rest + n, ret_found, why) : why_rc(why, RC_NOMEM);
+    }
+    if ((rc = fs_list(fs, *base ? base : "/", on_name, &names, why)) == RC_NOT_FOUND || rc == RC_NOT_DIR)
+        return RC_OK;
+    if (rc == RC_OK && names.failed)
+        rc = why_rc(why, RC_NOMEM);
+    for (size_t i = 0; i < names.n && rc == RC_OK; i++)
+        rc = (path = arena_printf(in->a, "%s/%s", base, names.rows[i])) == NULL ? why_rc(why, RC_NOMEM)
+             : expand(c, fs, in, path, rest + n, ret_found, why);
+    return rc;
+}
+
+static enum rc
+add_input(struct mr_cmd *c, struct fs *fs, struct inputs *in, const char *input, struct why *why)
+{
+    char *path = absolute(in->a, c->user, input), **patterns;
+    size_t n = 0, found = 0;
+    enum rc rc = RC_OK;
+
+    if (path == NULL || (patterns = arena_calloc(in->a, BRACES_MAX, sizeof *patterns)) == NULL)
+        return why_rc(why, RC_NOMEM);
+    if (!glob_has_meta(path))
+        return list_input(c, fs, in, path, why);
+    if (!glob_braces(path, in->a, patterns, BRACES_MAX, &n))
+        return why_set(why, RC_BAD_USAGE, "the braces of %s do not match, or stand for too much", path);
+    for (size_t i = 0; i < n && rc == RC_OK; i++)
+        rc = expand(c, fs, in, "", patterns[i], &found, why);
+    if (rc == RC_OK && found == 0)
+        rc = why_set(why, RC_NOT_FOUND, "Input Pattern %s matches 0 files", path);
     return rc;
 }
 
@@ -360,7 +452,7 @@ fill_spec(struct mr_cmd *c, const struct mr_order *o, struct fs *fs, struct aren
     if (o->overwrite && (rc = clear_output(c, fs, spec->output, a, why)) != RC_OK)
         return rc;
     for (size_t i = 0; i < o->input_count && rc == RC_OK; i++)
-        rc = list_input(c, fs, &in, o->inputs[i], why);
+        rc = add_input(c, fs, &in, o->inputs[i], why);
     if (rc == RC_OK)
         rc = mr_split_plan(in.files, in.n, c->conf.split_min, c->conf.split_max, a, &splits, &n, why);
     if (rc == RC_OK)
