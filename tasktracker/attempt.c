@@ -290,7 +290,11 @@ settle(struct talk *k, struct ending *e)
 
     if (k->end->kind == TK_REPORT__KIND__FAILED) {
         e->how = TT_ENDED_REQUEST__HOW__FAILED;
-        (void)snprintf(e->text, sizeof e->text, "%s", k->end->text ? k->end->text : "");
+        /* A worker does not know its files by name. */
+        (void)snprintf(e->text, sizeof e->text, "%s%s%s%s", k->end->rc == RC_NO_SPACE ? "intermediate files in " : "",
+                       k->end->rc == RC_NO_SPACE ? k->tt->dir : "",
+                       k->end->rc == RC_NO_SPACE ? " (mapreduce.cluster.local.dir): " : "",
+                       k->end->text ? k->end->text : "");
         if (k->sink != NULL && sink_abandon(k->sink, &sink_why) != RC_OK)
             (void)snprintf(e->text, sizeof e->text, "%s", sink_why.text);       /* the root of it */
         k->sink = NULL;

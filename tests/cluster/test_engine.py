@@ -250,6 +250,30 @@ class Engine(ClusterTest):
         self.assertLess(time.monotonic() - began, 3 * SLOW)
         self.assert_nothing_left()
 
+    @unittest.skipUnless(os.geteuid() == 0, "mounting a small disk needs root")
+    def test_full_disk_of_one_tracker_is_told_and_the_others_do_its_tasks(self):
+        folder = os.path.join(self.cluster.dir, "tt1")
+        self.cluster.stop_daemon("tt1")
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", folder], check=True)
+        try:
+            self.cluster.start_daemon("tt1")
+            wait_for("all trackers to be alive", lambda: self.alive() == self.nodes)
+            # Words that are all different: nothing to fold, so that each map has a megabyte of output.
+            words = b"".join(b"%032x\n" % (i * 2654435761) for i in range(200000))
+            self.dfs("put", "-f", "-", "/unlike", stdin=words, binary=True)
+            out, r = self.job("wordcount", inp="/unlike", mapreduce__job__reduces=2)
+            self.assertEqual(self.counts(out), counted(words))
+            job = re.search(r"job_\d+_\d+", r.stdout).group()
+            failed = [a for a in self.attempts(job) if a["state"] == "FAILED"]
+            self.assertTrue(failed, "tt1 had room enough")
+            self.assertEqual({a["node"] for a in failed}, {"node1"})
+            self.assertRegex(failed[0]["reason"], "[Nn]o space left on device")
+            self.assertIn("tt1", failed[0]["reason"])
+        finally:
+            self.cluster.stop_daemon("tt1")
+            subprocess.run(["umount", folder], check=True)
+            self.cluster.start_daemon("tt1")
+
     # ---- daemons that die ----
 
     def test_job_ends_right_when_a_tasktracker_is_killed_with_tasks_running(self):
