@@ -73,6 +73,7 @@ count_loaded(struct jt_attempt *a, const struct jt_now *now)
     case ATTEMPT_FAILED:
         t->failures++;
         t->job->failed[t->is_map]++;
+        jt_job_blame(t->job, a->tracker);
         if (t->job->first_failure == NULL)
             t->job->first_failure = a;
         break;

@@ -175,6 +175,7 @@ jt_job_free(struct jt_job *j)
     tasks_fini(j->maps, j->map_count);
     tasks_fini(j->reduces, j->reduce_count);
     mem_free(j->homes);
+    mem_free(j->blames);
     mem_free(j->user);
     mem_free(j->work);
     mem_free(j->reason);
@@ -279,6 +280,7 @@ jt_attempt_set_state(struct jt_attempt *a, unsigned state, const struct jt_now *
         t->failures++;
         j->failed[t->is_map]++;
         a->tracker->failures++;
+        jt_job_blame(j, a->tracker);
         if (j->first_failure == NULL)
             j->first_failure = a;
     }
@@ -301,6 +303,36 @@ jt_job_set_state(struct jt_job *j, unsigned state, const struct jt_now *now)
                 jt_task_set_state(&j->reduces[i], TASK_OVER, now);
     }
     j->version++;
+}
+
+uint32_t
+jt_job_failures_on(const struct jt_job *j, const struct jt_tracker *t)
+{
+    for (size_t i = 0; i < j->blame_count; i++)
+        if (j->blames[i].tracker == t)
+            return j->blames[i].failures;
+    return 0;
+}
+
+void
+jt_job_blame(struct jt_job *j, const struct jt_tracker *t)
+{
+    size_t i = 0;
+
+    while (i < j->blame_count && j->blames[i].tracker != t)
+        i++;
+    if (i == j->blame_cap) {
+        size_t cap = j->blame_cap ? 2 * j->blame_cap : 8;
+        struct jt_blame *blames = mem_realloc(j->blames, cap * sizeof *blames);
+
+        if (blames == NULL)
+            return;                 /* it is tried once more than it deserves */
+        j->blames = blames;
+        j->blame_cap = cap;
+    }
+    if (i == j->blame_count)
+        j->blames[j->blame_count++] = (struct jt_blame){ t, 0 };
+    j->blames[i].failures++;
 }
 
 bool

@@ -73,6 +73,12 @@ struct jt_task {
     struct jt_task *prev, *next;        /* pending list */
 };
 
+/* How often a job's attempts failed on a tracker. */
+struct jt_blame {
+    const struct jt_tracker *tracker;
+    uint32_t failures;
+};
+
 struct jt_job {
     uint64_t number;
     char id[JOB_ID_TEXT];
@@ -94,6 +100,8 @@ struct jt_job {
     uint32_t launched[2], local[3];     /* [is_map]; [enum jt_locality] */
     uint32_t failed[2], killed[2];
     struct jt_place **homes;            /* of all maps */
+    struct jt_blame *blames;            /* one a tracker on which something failed */
+    size_t blame_count, blame_cap;
     struct jt_task *pending_maps, *pending_reduces;
     struct jt_job *prev, *next;         /* in order of priority, then age */
     UT_hash_handle hh;                  /* by number */
@@ -128,6 +136,10 @@ struct jt_attempt *jt_attempt_add(struct jt_task *t, uint32_t number, unsigned s
 void jt_task_set_state(struct jt_task *t, unsigned state, const struct jt_now *now);
 void jt_attempt_set_state(struct jt_attempt *a, unsigned state, const struct jt_now *now);
 void jt_job_set_state(struct jt_job *j, unsigned state, const struct jt_now *now);
+
+/* Attempts of the job that failed on t. */
+uint32_t jt_job_failures_on(const struct jt_job *j, const struct jt_tracker *t);
+void jt_job_blame(struct jt_job *j, const struct jt_tracker *t);
 
 /* True when reduces may start: the share of maps that the job asks for is done. */
 bool jt_job_reduces_may_start(const struct jt_job *j);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define FAILURES_MAX 3              /* of one job on one tracker */
+
 static bool
 failed_on(const struct jt_task *task, const struct jt_tracker *t)
 {
@@ -25,6 +27,23 @@ is_welcome(const struct jt_task *task, struct jt_tracker *trackers, const struct
         if (jt_tracker_is_alive(other) && !failed_on(task, other))
             return false;
     return true;
+}
+
+/* The job keeps failing on t, and there are enough trackers where it does not. */
+static bool
+is_set_aside(const struct jt_job *j, struct jt_tracker *trackers, const struct jt_tracker *t)
+{
+    const struct jt_tracker *other;
+    size_t live = 0, bad = 0;
+
+    if (jt_job_failures_on(j, t) < FAILURES_MAX)
+        return false;
+    for (other = trackers; other != NULL; other = other->hh.next)
+        if (jt_tracker_is_alive(other)) {
+            live++;
+            bad += jt_job_failures_on(j, other) >= FAILURES_MAX;
+        }
+    return 2 * bad < live;
 }
 
 /* A live machine that holds the task's input and on which it has not failed. */
@@ -108,7 +127,7 @@ jt_sched_pick(struct jt_job *jobs, struct jt_tracker *trackers, const struct jt_
     struct jt_job *j;
 
     DL_FOREACH(jobs, j) {
-        if (j->state != JOB_RUNNING)
+        if (j->state != JOB_RUNNING || is_set_aside(j, trackers, t))
             continue;
         if (is_map ? pick_map(j, trackers, t, now_ms, ret, wake_ms) : pick_reduce(j, trackers, t, ret))
             return true;

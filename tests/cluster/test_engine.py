@@ -274,6 +274,24 @@ class Engine(ClusterTest):
             subprocess.run(["umount", folder], check=True)
             self.cluster.start_daemon("tt1")
 
+    def test_damaged_local_block_is_read_from_another_replica(self):
+        words = b"".join(b"%08x line of words\n" % i for i in range(60000))
+        self.dfs("put", "-f", "-", "/damaged", stdin=words, binary=True)
+        hurt = 0
+        for folder, _, names in os.walk(os.path.join(self.cluster.dir, "dn1")):
+            for name in names:
+                path = os.path.join(folder, name)
+                if re.fullmatch(r"blk_\d+", name):
+                    with open(path, "r+b") as f:
+                        if b"line of words" in f.read(200):
+                            f.seek(1000)
+                            f.write(b"\xff\xff")
+                            hurt += 1
+        self.assertGreater(hurt, 0)
+        out, r = self.job("wordcount", inp="/damaged", millrace__locality__wait="5s")
+        self.assertEqual(self.counts(out), counted(words))
+        self.assertIn("NUM_FAILED_MAPS=0", r.stdout)
+
     # ---- daemons that die ----
 
     def test_job_ends_right_when_a_tasktracker_is_killed_with_tasks_running(self):

@@ -106,6 +106,30 @@ START_TEST(task_that_failed_here_goes_elsewhere_while_there_is_an_elsewhere)
 }
 END_TEST
 
+START_TEST(tracker_on_which_a_job_keeps_failing_gets_no_more_of_it_while_most_are_good)
+{
+    struct jt_world w;
+    struct jt_choice c;
+    uint64_t wake;
+    struct jt_job *j;
+
+    world_init(&w);
+    for (int i = 0; i < 3; i++)
+        world_register(&w, i, NULL, 0, NULL, 0);
+    j = world_submit(&w, 8, 1, "");
+    for (int i = 0; i < 2; i++)
+        jt_job_blame(j, w.t[0]);
+    ck_assert(pick(&w, 0, true, &c, &wake));
+    jt_job_blame(j, w.t[0]);
+    ck_assert(!pick(&w, 0, true, &c, &wake));
+    ck_assert(pick(&w, 1, true, &c, &wake));
+    for (int i = 0; i < 3; i++)
+        jt_job_blame(j, w.t[1]);
+    ck_assert(pick(&w, 0, true, &c, &wake));        /* now it rather looks like the job's own fault */
+    world_fini(&w);
+}
+END_TEST
+
 START_TEST(reduces_start_when_the_asked_share_of_maps_is_done)
 {
     struct jt_world w;
@@ -174,6 +198,7 @@ suite_jt_sched(void)
     tcase_add_test(t, map_whose_node_is_not_there_goes_anywhere_at_once);
     tcase_add_test(t, rack_of_the_block_waits_half_as_long);
     tcase_add_test(t, task_that_failed_here_goes_elsewhere_while_there_is_an_elsewhere);
+    tcase_add_test(t, tracker_on_which_a_job_keeps_failing_gets_no_more_of_it_while_most_are_good);
     tcase_add_test(t, reduces_start_when_the_asked_share_of_maps_is_done);
     tcase_add_test(t, older_job_goes_first_and_higher_priority_before_it);
     tcase_add_test(t, maps_spread_over_the_trackers_with_most_free_slots);
