@@ -86,7 +86,7 @@ dn_do_get_datanode_info(struct dn *dn, struct rpc_call *call, const GetDatanodeI
     if (info == NULL)
         return why_rc(why, RC_NOMEM);
     datanode_local_info_proto__init(info);
-    info->softwareversion = rpc_text(&call->arena, "millrace-0.1");
+    info->softwareversion = rpc_text(&call->arena, "millrace-" MILLRACE_VERSION);
     info->configversion = rpc_text(&call->arena, "core-3.0.0,hdfs-1");
     info->uptime = (clock_mono_ms(dn->w.clock) - dn->started_ms) / 1000;
     reply->localinfo = info;

@@ -15,8 +15,6 @@
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_MAX_MS 10000
 #define QUIET_TRIES 5               /* a NameNode that starts beside us is not there at once */
-#define NN_PORT 8020
-#define VERSION "millrace-0.1"
 
 uint64_t
 dn_link_epoch(struct dn_link *l)
@@ -166,7 +164,7 @@ ask_to_register(struct dn_link *l, struct arena *arena, const DnRegisterRequest 
     q->ipc_port = dn->ipc_at.port;
     q->http_port = dn->http_at.port;
     q->cluster_id = arena_strdup(arena, id.cluster_id);
-    q->version = (char *)VERSION;
+    q->version = (char *)"millrace-" MILLRACE_VERSION;
     q->seen_txid = seen.txid;
     q->seen_block_id = seen.block_id;
     q->seen_stamp = seen.stamp;
@@ -293,16 +291,6 @@ keeper(void *arg)
 
 /* --- Start and stop. */
 
-static enum rc
-namenode_address(const struct dn *dn, struct net_addr *ret, struct why *why)
-{
-    const char *uri = dn->conf.fs_default;
-
-    if (strncmp(uri, "hdfs://", 7) != 0)
-        return why_set(why, RC_BAD_CONFIG, "fs.defaultFS: \"%s\" is not of the form hdfs://host:port", uri);
-    return net_addr_parse(uri + 7, NN_PORT, ret, why);
-}
-
 static void
 link_fini(struct dn_link *l)
 {
@@ -327,7 +315,7 @@ link_init(struct dn_link *l, struct why *why)
 
     dn_store_identity(l->dn->store, &id);
     (void)snprintf(l->uuid, sizeof l->uuid, "%s", id.node_uuid);
-    if ((rc = namenode_address(l->dn, &o.to, why)) != RC_OK || (rc = rpc_client_new(&l->dn->w, &o, &l->rpc, why)) != RC_OK)
+    if ((rc = net_addr_parse_hdfs(l->dn->conf.fs_default, &o.to, why)) != RC_OK || (rc = rpc_client_new(&l->dn->w, &o, &l->rpc, why)) != RC_OK)
         return rc;
     if ((l->mu = mutex_new(l->dn->w.threads)) == NULL || (l->changed = cond_new(l->dn->w.threads)) == NULL ||
         queue_new(l->dn->w.threads, WORK_MAX, &l->work) != RC_OK)

@@ -11,8 +11,6 @@
 #include "core/base/rng.h"
 #include "dfsclient/fs_priv.h"
 
-#define NN_PORT 8020
-
 /* $HADOOP_USER_NAME, else the login name: who one is when nobody says so. */
 static enum rc
 default_user(char **ret, struct why *why)
@@ -30,31 +28,12 @@ default_user(char **ret, struct why *why)
 }
 
 static enum rc
-parse_uri(const char *uri, struct net_addr *ret, struct why *why)
-{
-    const char *host, *slash;
-    char text[300];
-    size_t n;
-
-    if (strncmp(uri, "hdfs://", 7) != 0)
-        return why_set(why, RC_BAD_CONFIG, "fs.defaultFS: \"%s\" is not of the form hdfs://host:port", uri);
-    host = uri + 7;
-    slash = strchr(host, '/');
-    n = slash != NULL ? (size_t)(slash - host) : strlen(host);
-    if (n == 0 || n >= sizeof text)
-        return why_set(why, RC_BAD_CONFIG, "fs.defaultFS: \"%s\" names no host", uri);
-    memcpy(text, host, n);
-    text[n] = '\0';
-    return net_addr_parse(text, NN_PORT, ret, why);
-}
-
-static enum rc
 start(struct fs *fs, const char *uri, const char *user, struct why *why)
 {
     char text[NET_ADDR_TEXT];
     enum rc rc;
 
-    if ((rc = parse_uri(uri != NULL ? uri : fs->conf.fs_default, &fs->nn_addr, why)) != RC_OK)
+    if ((rc = net_addr_parse_hdfs(uri != NULL ? uri : fs->conf.fs_default, &fs->nn_addr, why)) != RC_OK)
         return rc;
     if ((fs->uri = mem_printf("hdfs://%s", net_addr_text(&fs->nn_addr, text))) == NULL ||
         (fs->lock = mutex_new(fs->w.threads)) == NULL || (fs->wake = cond_new(fs->w.threads)) == NULL)

@@ -372,15 +372,8 @@ counter_get(struct jt_counters *c, const char *name, bool user)
             return &c->rows[i];
     if (c->n == COUNTERS_MAX)
         return NULL;
-    if (c->n == c->cap) {
-        size_t cap = c->cap ? 2 * c->cap : 32;
-        struct jt_counter *rows = mem_realloc(c->rows, cap * sizeof *rows);
-
-        if (rows == NULL)
-            return NULL;
-        c->rows = rows;
-        c->cap = cap;
-    }
+    if (!mem_room(&c->rows, c->n, &c->cap, sizeof *c->rows))
+        return NULL;
     if ((c->rows[c->n].name = mem_strdup(name)) == NULL)
         return NULL;
     c->rows[c->n].value = 0;

@@ -146,12 +146,6 @@ jt_store_created_ms(const struct jt_store *s)
     return s->created_ms;
 }
 
-bool
-jt_store_is_broken(const struct jt_store *s)
-{
-    return s->broken;
-}
-
 void
 jt_store_begin(struct jt_store *s)
 {

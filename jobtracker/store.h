@@ -24,7 +24,6 @@ uint64_t jt_store_created_ms(const struct jt_store *s);
 
 void jt_store_begin(struct jt_store *s);        /* nothing if a transaction is open */
 enum rc jt_store_commit(struct jt_store *s, struct why *why) MUST_CHECK;       /* what began, if anything did */
-bool jt_store_is_broken(const struct jt_store *s);
 
 uint64_t jt_store_next_job(struct jt_store *s);
 void jt_store_job_add(struct jt_store *s, const struct jt_job *j, const void *code, size_t code_bytes);

@@ -1,7 +1,7 @@
 /*
  * block_file -- a local block with its meta file, every byte verified.
  *
- * Meta file (docs/formats/block.md): version 1 as 16 bits, checksum type, bytes a
+ * Meta file (docs/formats/datanode-disk.md): version 1 as 16 bits, checksum type, bytes a
  * checksum as 32 bits, then one checksum a chunk, all big-endian.
  */
 #include <string.h>

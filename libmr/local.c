@@ -20,7 +20,7 @@ struct local {
     const struct mr_job *job;
     struct mr_file *files;
     struct input *inputs;
-    size_t file_count, file_cap;
+    size_t file_count, file_cap, input_cap;
     const struct mr_split *splits;
     size_t split_count;
     char *temp;                         /* output directory while the job runs */
@@ -117,20 +117,9 @@ static const struct mr_host_ops host_ops = {
 static enum rc
 add_input(struct local *c, const char *path, uint64_t bytes, uint64_t block_bytes, struct input in, struct why *why)
 {
-    if (c->file_count == c->file_cap) {
-        size_t cap = c->file_cap ? 2 * c->file_cap : 64;
-        struct mr_file *files = mem_realloc(c->files, cap * sizeof *files);
-        struct input *inputs;
-
-        if (files)
-            c->files = files;
-        inputs = mem_realloc(c->inputs, cap * sizeof *inputs);
-        if (inputs)
-            c->inputs = inputs;
-        if (files == NULL || inputs == NULL)
-            return why_rc(why, RC_NOMEM);
-        c->file_cap = cap;
-    }
+    if (!mem_room(&c->files, c->file_count, &c->file_cap, sizeof *c->files) ||
+        !mem_room(&c->inputs, c->file_count, &c->input_cap, sizeof *c->inputs))
+        return why_rc(why, RC_NOMEM);
     c->files[c->file_count] = (struct mr_file){ path, bytes, block_bytes };
     c->inputs[c->file_count++] = in;
     return RC_OK;
@@ -151,16 +140,8 @@ on_name(void *arg, const char *name)
 
     if (name[0] == '.' || name[0] == '_')
         return true;
-    if (l->n == l->cap) {
-        size_t cap = l->cap ? 2 * l->cap : 64;
-        char **v = mem_realloc(l->paths, cap * sizeof *v);
-
-        if (v == NULL)
-            return false;
-        l->paths = v;
-        l->cap = cap;
-    }
-    if ((l->paths[l->n] = arena_printf(l->c->arena, "%s/%s", l->dir, name)) == NULL)
+    if (!mem_room(&l->paths, l->n, &l->cap, sizeof *l->paths) ||
+        (l->paths[l->n] = arena_printf(l->c->arena, "%s/%s", l->dir, name)) == NULL)
         return false;
     l->n++;
     return true;

@@ -93,15 +93,8 @@ keep_spill(struct attempt *a)
 {
     struct map_state *m = a->map;
 
-    if (m->spill_count == m->spill_cap) {
-        size_t cap = m->spill_cap ? 2 * m->spill_cap : 8;
-        struct spill *v = mem_realloc(m->spills, cap * sizeof *v);
-
-        if (v == NULL)
-            attempt_fail(a, why_rc(a->why, RC_NOMEM));
-        m->spills = v;
-        m->spill_cap = cap;
-    }
+    if (!mem_room(&m->spills, m->spill_count, &m->spill_cap, sizeof *m->spills))
+        attempt_fail(a, why_rc(a->why, RC_NOMEM));
     m->spills[m->spill_count++] = m->open;
     m->open = (struct spill){ -1, NULL };
 }

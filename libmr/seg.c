@@ -3,6 +3,7 @@
 #include <lz4.h>
 #include <string.h>
 
+#include "core/base/buf.h"
 #include "core/base/mem.h"
 #include "core/io/crc.h"
 
@@ -10,21 +11,6 @@
 #define PAIR_MAX    ((size_t)1 << 30)
 #define HEAD_BYTES  12
 #define LZ4_FLAG    UINT32_C(0x80000000)
-
-static void
-put_le32(uint8_t *p, uint32_t v)
-{
-    p[0] = (uint8_t)v;
-    p[1] = (uint8_t)(v >> 8);
-    p[2] = (uint8_t)(v >> 16);
-    p[3] = (uint8_t)(v >> 24);
-}
-
-static uint32_t
-get_le32(const uint8_t *p)
-{
-    return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
-}
 
 uint64_t
 seg_prefix(struct mr_bytes key)

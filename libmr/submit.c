@@ -51,15 +51,8 @@ absolute(struct arena *a, const char *user, const char *path)
 static bool
 add_file(struct inputs *in, const char *path, uint64_t bytes, uint64_t block_bytes)
 {
-    if (in->n == in->cap) {
-        size_t cap = in->cap ? 2 * in->cap : 64;
-        struct mr_file *files = mem_realloc(in->files, cap * sizeof *files);
-
-        if (files == NULL)
-            return false;
-        in->files = files;
-        in->cap = cap;
-    }
+    if (!mem_room(&in->files, in->n, &in->cap, sizeof *in->files))
+        return false;
     in->files[in->n++] = (struct mr_file){ path, bytes, block_bytes };
     return true;
 }

@@ -123,15 +123,8 @@ static enum rc collect_row(void *arg, struct block_id block, const struct nn_rep
     for (size_t i = 0; i < list->n; i++) {
         if (list->r[i].storage != c->storage)
             continue;
-        if (c->count == c->cap) {
-            size_t cap = c->cap == 0 ? 256 : c->cap * 2;
-            struct nn_held *grown = mem_realloc(c->held, cap * sizeof *grown);
-
-            if (grown == NULL)
-                return why_rc(why, RC_NOMEM);
-            c->held = grown;
-            c->cap = cap;
-        }
+        if (!mem_room(&c->held, c->count, &c->cap, sizeof *c->held))
+            return why_rc(why, RC_NOMEM);
         c->held[c->count++] = nn_held_of(block, &list->r[i]);
     }
     return RC_OK;

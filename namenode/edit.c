@@ -2,18 +2,6 @@
 
 #include "namenode/core.h"
 
-const char *
-nn_edit_name(enum nn_edit_kind kind)
-{
-    switch (kind) {
-#define EDIT(KIND, number, name, fields) case EDIT_##KIND: return #name;
-#include "namenode/edit.def"
-#include "namenode/edit_blocks.def"
-#undef EDIT
-    }
-    return "unknown";
-}
-
 static void
 put_span(struct buf *b, struct span s)
 {

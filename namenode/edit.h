@@ -51,7 +51,6 @@ struct nn_edit {
 #include "namenode/edit_blocks.def"
 #undef EDIT
 
-const char *nn_edit_name(enum nn_edit_kind kind);       /* "mkdir" */
 
 void nn_edit_encode(const struct nn_edit *e, struct buf *b);
 /* Spans point into p. */

@@ -76,21 +76,6 @@ struct nn_storage *nn_storage_at(const struct nn_nodes *t, uint32_t no)
     return no == 0 || no > t->storage_count ? NULL : t->storages[no - 1];
 }
 
-/* Room for one more pointer; doubles. */
-static bool room(void **array, size_t count, size_t *cap, size_t elem)
-{
-    void *p;
-    size_t want = *cap == 0 ? 8 : *cap * 2;
-
-    if (count < *cap)
-        return true;
-    if ((p = mem_realloc(*array, want * elem)) == NULL)
-        return false;
-    *array = p;
-    *cap = want;
-    return true;
-}
-
 enum rc nn_node_add(struct nn_nodes *t, const char *uuid, uint64_t now_ms, struct nn_node **ret, struct why *why)
 {
     struct nn_node *n = nn_node_find(t, uuid);
@@ -102,7 +87,7 @@ enum rc nn_node_add(struct nn_nodes *t, const char *uuid, uint64_t now_ms, struc
     if ((n = mem_zalloc(sizeof *n)) == NULL || (n->uuid = mem_strdup(uuid)) == NULL ||
         (n->rack = mem_strdup(NN_DEFAULT_RACK)) == NULL || (n->host = mem_strdup("")) == NULL ||
         (n->host_name = mem_strdup("")) == NULL || (n->address = mem_strdup("")) == NULL ||
-        !room((void **)&t->all, t->count, &t->cap, sizeof *t->all)) {
+        !mem_room(&t->all, t->count, &t->cap, sizeof *t->all)) {
         node_free(n);
         return why_rc(why, RC_NOMEM);
     }
@@ -201,7 +186,7 @@ enum rc nn_storage_add(struct nn_nodes *t, struct nn_node *n, const char *uuid, 
     if ((s = mem_zalloc(sizeof *s)) == NULL || (s->uuid = mem_strdup(uuid)) == NULL)
         goto nomem;
     while (t->storage_count < no) {
-        if (!room((void **)&t->storages, t->storage_count, &t->storage_cap, sizeof *t->storages))
+        if (!mem_room(&t->storages, t->storage_count, &t->storage_cap, sizeof *t->storages))
             goto nomem;
         t->storages[t->storage_count++] = NULL;
     }
@@ -277,16 +262,6 @@ void nn_orders_acked(struct nn_node *n, uint64_t up_to_seq)
         mem_free(o);
         n->order_count--;
     }
-}
-
-struct nn_order *nn_order_find(const struct nn_node *n, uint64_t seq)
-{
-    struct nn_order *o;
-
-    DL_FOREACH(n->orders, o)
-        if (o->seq == seq)
-            return o;
-    return NULL;
 }
 
 void nn_orders_clear(struct nn_node *n)

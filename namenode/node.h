@@ -136,7 +136,6 @@ struct nn_space nn_node_space(const struct nn_node *n);
 /* Append a copy of o to n's orders, numbered.  RC_BUSY when there are too many. */
 enum rc nn_order_add(struct nn_node *n, const struct nn_order *o, struct why *why) MUST_CHECK;
 void nn_orders_acked(struct nn_node *n, uint64_t up_to_seq);       /* forget those */
-struct nn_order *nn_order_find(const struct nn_node *n, uint64_t seq);
 void nn_orders_clear(struct nn_node *n);
 
 /*

@@ -104,24 +104,34 @@ out:
     return rc;
 }
 
+/* The sums of what a path names; kind is what it is called when it is not there. */
+static enum rc
+sum_path(struct nn_reader *r, struct rpc_call *call, struct span path, const char *kind, struct nn_path *p, struct sum *s,
+         struct why *why)
+{
+    struct nn_caller caller;
+    enum rc rc;
+
+    nn_caller_init(&caller, r->nn, call);
+    if ((rc = nn_resolve(&caller, &r->db, path, NN_TO_USE, p, why)) != RC_OK)
+        return rc;
+    if (!nn_path_exists(p))
+        return why_set(why, RC_NOT_FOUND, "%s does not exist: %s", kind, (const char *)p->text.p);
+    return sum_tree(r, &caller, p, s, why);
+}
+
 enum rc
 nn_do_get_content_summary(struct nn_reader *r, struct rpc_call *call, const GetContentSummaryRequestProto *req,
                           GetContentSummaryResponseProto *ret, struct why *why)
 {
     ContentSummaryProto *c = arena_alloc(&call->arena, sizeof *c);
-    struct nn_caller caller;
     struct nn_path p;
     struct sum s;
     enum rc rc;
 
     if (c == NULL)
         return why_rc(why, RC_NOMEM);
-    nn_caller_init(&caller, r->nn, call);
-    if ((rc = nn_resolve(&caller, &r->db, pb_span(req->path), NN_TO_USE, &p, why)) != RC_OK)
-        return rc;
-    if (!nn_path_exists(&p))
-        return why_set(why, RC_NOT_FOUND, "File does not exist: %s", (const char *)p.text.p);
-    if ((rc = sum_tree(r, &caller, &p, &s, why)) != RC_OK)
+    if ((rc = sum_path(r, call, pb_span(req->path), "File", &p, &s, why)) != RC_OK)
         return rc;
     content_summary_proto__init(c);
     c->length = s.bytes;
@@ -141,19 +151,13 @@ nn_do_get_quota_usage(struct nn_reader *r, struct rpc_call *call, const GetQuota
                       GetQuotaUsageResponseProto *ret, struct why *why)
 {
     QuotaUsageProto *q = arena_alloc(&call->arena, sizeof *q);
-    struct nn_caller caller;
     struct nn_path p;
     struct sum s;
     enum rc rc;
 
     if (q == NULL)
         return why_rc(why, RC_NOMEM);
-    nn_caller_init(&caller, r->nn, call);
-    if ((rc = nn_resolve(&caller, &r->db, pb_span(req->path), NN_TO_USE, &p, why)) != RC_OK)
-        return rc;
-    if (!nn_path_exists(&p))
-        return why_set(why, RC_NOT_FOUND, "File/Directory does not exist: %s", (const char *)p.text.p);
-    if ((rc = sum_tree(r, &caller, &p, &s, why)) != RC_OK)
+    if ((rc = sum_path(r, call, pb_span(req->path), "File/Directory", &p, &s, why)) != RC_OK)
         return rc;
     quota_usage_proto__init(q);
     q->fileanddirectorycount = s.files + s.dirs;

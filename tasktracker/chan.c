@@ -62,9 +62,10 @@ chan_memory_file(const char *name, const void *p, size_t n, int *ret_fd, struct 
         if (k < 0 && errno == EINTR)
             continue;
         if (k <= 0) {
-            (void)why_errno(why, errno, "write to a memory file");
+            enum rc rc = why_errno(why, k < 0 ? errno : ENOSPC, "write to a memory file");
+
             (void)close(fd);            /* nothing to lose */
-            return rc_from_errno(errno);
+            return rc;
         }
         done += (size_t)k;
     }

@@ -411,14 +411,3 @@ fetch_next(struct fetch *f, struct fetched **ret, enum rc *ret_rc, struct why *w
     tt_unlock(f->tt);
     return known;
 }
-
-uint32_t
-fetch_count(struct fetch *f)
-{
-    uint32_t n;
-
-    tt_lock(f->tt);
-    n = f->done;
-    tt_unlock(f->tt);
-    return n;
-}

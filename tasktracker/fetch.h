@@ -29,6 +29,5 @@ void fetch_stop(struct fetch *f);           /* and free; not under the lock */
  * comes.  *ret_rc is not RC_OK when there is no going on.
  */
 bool fetch_next(struct fetch *f, struct fetched **ret, enum rc *ret_rc, struct why *why);
-uint32_t fetch_count(struct fetch *f);      /* segments taken so far */
 
 #endif

@@ -10,13 +10,6 @@
 #define SIGNED_BYTES 32
 
 static void
-be64_put(uint8_t *p, uint64_t v)
-{
-    put_be32(p, (uint32_t)(v >> 32));
-    put_be32(p + 4, (uint32_t)v);
-}
-
-static void
 sign(const uint8_t *p, const uint8_t token[TOKEN_BYTES], uint8_t out[32])
 {
     unsigned n = 32;
@@ -29,11 +22,11 @@ void
 shuffle_request_put(const struct shuffle_request *r, const uint8_t token[TOKEN_BYTES], uint8_t out[SHUFFLE_REQUEST_BYTES])
 {
     put_be32(out, MAGIC);
-    be64_put(out + 4, r->job);
+    put_be64(out + 4, r->job);
     put_be32(out + 12, r->map);
     put_be32(out + 16, r->attempt);
     put_be32(out + 20, r->part);
-    be64_put(out + 24, r->offset);
+    put_be64(out + 24, r->offset);
     sign(out, token, out + SIGNED_BYTES);
 }
 
@@ -68,7 +61,7 @@ shuffle_reply_put(const struct shuffle_reply *r, uint8_t out[SHUFFLE_REPLY_BYTES
 {
     put_be32(out, MAGIC);
     put_be32(out + 4, r->status);
-    be64_put(out + 8, r->bytes);
+    put_be64(out + 8, r->bytes);
     put_be32(out + 16, r->crc);
     put_be32(out + 20, 0);
 }

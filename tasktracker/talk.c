@@ -238,7 +238,6 @@ talk_answer(struct talk *k, TkReport *r, enum rc *ret_rc, struct why *why)
     case TK_REPORT__KIND__FAILED:
         k->end = r;
         return false;
-    case TK_REPORT__KIND__READY:
     case _TK_REPORT__KIND_IS_INT_SIZE:
         break;
     }

@@ -170,22 +170,8 @@ buf_be64(struct buf *b, uint64_t v)
 {
     uint8_t *p = buf_grow(b, 8);
 
-    if (p != NULL) {
-        put_be32(p, (uint32_t)(v >> 32));
-        put_be32(p + 4, (uint32_t)v);
-    }
-}
-
-void
-buf_le32(struct buf *b, uint32_t v)
-{
-    buf_be32(b, __builtin_bswap32(v));
-}
-
-void
-buf_le64(struct buf *b, uint64_t v)
-{
-    buf_be64(b, __builtin_bswap64(v));
+    if (p != NULL)
+        put_be64(p, v);
 }
 
 void
@@ -254,18 +240,6 @@ rd_be64(struct rd *r)
     const uint8_t *p = rd_bytes(r, 8);
 
     return p == NULL ? 0 : (uint64_t)get_be32(p) << 32 | get_be32(p + 4);
-}
-
-uint32_t
-rd_le32(struct rd *r)
-{
-    return __builtin_bswap32(rd_be32(r));
-}
-
-uint64_t
-rd_le64(struct rd *r)
-{
-    return __builtin_bswap64(rd_be64(r));
 }
 
 uint64_t

@@ -45,8 +45,6 @@ void buf_u8(struct buf *b, uint8_t v);
 void buf_be16(struct buf *b, uint16_t v);
 void buf_be32(struct buf *b, uint32_t v);
 void buf_be64(struct buf *b, uint64_t v);
-void buf_le32(struct buf *b, uint32_t v);
-void buf_le64(struct buf *b, uint64_t v);
 void buf_varint(struct buf *b, uint64_t v);     /* protobuf's base 128 */
 static inline bool buf_ok(const struct buf *b) { return !b->bad; }
 
@@ -63,8 +61,6 @@ uint8_t rd_u8(struct rd *r);
 uint16_t rd_be16(struct rd *r);
 uint32_t rd_be32(struct rd *r);
 uint64_t rd_be64(struct rd *r);
-uint32_t rd_le32(struct rd *r);
-uint64_t rd_le64(struct rd *r);
 uint64_t rd_varint(struct rd *r);               /* at most 10 bytes, else bad */
 struct span rd_delimited(struct rd *r);         /* varint length, then that many bytes */
 
@@ -82,5 +78,8 @@ static inline void put_be32(uint8_t *p, uint32_t v)
 {
     p[0] = (uint8_t)(v >> 24); p[1] = (uint8_t)(v >> 16); p[2] = (uint8_t)(v >> 8); p[3] = (uint8_t)v;
 }
+static inline void put_be64(uint8_t *p, uint64_t v) { put_be32(p, (uint32_t)(v >> 32)); put_be32(p + 4, (uint32_t)v); }
+static inline uint32_t get_le32(const uint8_t *p) { return __builtin_bswap32(get_be32(p)); }
+static inline void put_le32(uint8_t *p, uint32_t v) { put_be32(p, __builtin_bswap32(v)); }
 
 #endif

@@ -184,6 +184,22 @@ mem_free(void *p)
     free(h);
 }
 
+bool
+mem_room(void *array, size_t count, size_t *cap, size_t element_bytes)
+{
+    size_t want = *cap == 0 ? 16 : *cap * 2, n;
+    void *p;
+
+    if (count < *cap)
+        return true;
+    memcpy(&p, array, sizeof p);
+    if (want < *cap || __builtin_mul_overflow(want, element_bytes, &n) || (p = mem_realloc(p, n)) == NULL)
+        return false;
+    memcpy(array, &p, sizeof p);
+    *cap = want;
+    return true;
+}
+
 char *
 mem_strndup(const void *s, size_t n)
 {

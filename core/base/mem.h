@@ -9,6 +9,7 @@
 #ifndef CORE_BASE_MEM_H
 #define CORE_BASE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -23,6 +24,12 @@ char *mem_strdup(const char *s) MUST_CHECK;
 char *mem_strndup(const void *s, size_t n) MUST_CHECK;  /* n bytes and a NUL */
 char *mem_printf(const char *fmt, ...) PRINTF(1, 2) MUST_CHECK;
 void mem_free(void *p);
+
+/*
+ * Room for one more element behind the first `count` in an array that grows by doubling: array is the address of
+ * the pointer to it, *cap how many elements it has room for.  False when memory is short: nothing has changed.
+ */
+bool mem_room(void *array, size_t count, size_t *cap, size_t element_bytes) MUST_CHECK;
 
 /* Tests: the n-th allocation from now fails (1 is the next); 0 turns it off. */
 void mem_fail_nth(uint64_t n);

@@ -61,19 +61,3 @@ metrics_put_process(struct buf *out)
     put_head(out, "memory_blocks", "Blocks of memory in use.", METRIC_GAUGE);
     buf_printf(out, "millrace_memory_blocks %" PRIu64 "\n", mem_live());
 }
-
-void
-metrics_put_labelled(struct buf *out, const char *name, const char *label, const char *label_value, uint64_t v)
-{
-    buf_printf(out, "millrace_%s{%s=\"", name, label);
-    for (; *label_value != '\0'; label_value++) {
-        if (*label_value == '\n') {
-            buf_put_str(out, "\\n");
-            continue;
-        }
-        if (*label_value == '"' || *label_value == '\\')
-            buf_u8(out, '\\');
-        buf_u8(out, (uint8_t)*label_value);
-    }
-    buf_printf(out, "\"} %" PRIu64 "\n", v);
-}

@@ -66,7 +66,4 @@ void metrics_put(struct buf *out, const struct metric_row *rows, const void *val
 /* What every program has: its version, bugs met, blocks of memory in use. */
 void metrics_put_process(struct buf *out);
 
-/* One number with a label: for what has no row of its own, such as calls by method. */
-void metrics_put_labelled(struct buf *out, const char *name, const char *label, const char *label_value, uint64_t v);
-
 #endif

@@ -221,15 +221,8 @@ names_fini(struct names *names)
 static enum rc
 names_add(struct names *names, const char *name, struct why *why)
 {
-    char **more;
-
-    if (names->n == names->cap) {
-        if ((more = mem_realloc(names->at, (names->cap * 2 + 16) * sizeof *more)) == NULL)
-            return why_rc(why, RC_NOMEM);
-        names->at = more;
-        names->cap = names->cap * 2 + 16;
-    }
-    if ((names->at[names->n] = mem_strdup(name)) == NULL)
+    if (!mem_room(&names->at, names->n, &names->cap, sizeof *names->at) ||
+        (names->at[names->n] = mem_strdup(name)) == NULL)
         return why_rc(why, RC_NOMEM);
     names->n++;
     return RC_OK;

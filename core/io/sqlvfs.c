@@ -28,7 +28,7 @@ struct vfs_file {
 
 static struct vfs_file *file_of(sqlite3_file *f) { return (struct vfs_file *)(void *)f; }
 
-struct sqlvfs *vfs_of(sqlite3_vfs *vfs) { return vfs->pAppData; }
+static struct sqlvfs *vfs_of(sqlite3_vfs *vfs) { return vfs->pAppData; }
 
 /* Keep why for db_why; the result SQLite gets is by the code, or `other`. */
 int
@@ -487,7 +487,6 @@ sqlvfs_free(struct sqlvfs *v)
     mem_free(v);
 }
 
-const char *sqlvfs_name(const struct sqlvfs *v) { return v->name; }
 
 struct sqlvfs *
 sqlvfs_of_db(sqlite3 *db)

@@ -29,7 +29,6 @@
 struct sqlvfs;
 enum rc sqlvfs_new(const struct world *w, const char *name, struct sqlvfs **ret, struct why *why) MUST_CHECK;
 void sqlvfs_free(struct sqlvfs *v);
-const char *sqlvfs_name(const struct sqlvfs *v);        /* as SQLite knows it: name and a suffix */
 
 /*
  * Take every VFS on this world's files off SQLite's list and leave their memory

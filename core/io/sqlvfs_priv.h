@@ -59,7 +59,6 @@ struct vfs_db {
     atomic_bool has_sums;
 };
 
-struct sqlvfs *vfs_of(sqlite3_vfs *vfs);
 struct sqlvfs *sqlvfs_of_db(sqlite3 *db);       /* NULL when db is on another VFS */
 int vfs_fail(struct sqlvfs *v, const struct why *why, int other);
 

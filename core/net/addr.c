@@ -4,6 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define HDFS_PORT 8020
+
 /* Decimal, 0 to 65535, nothing after it. */
 static bool
 port_parse(const char *text, uint16_t *ret)
@@ -49,6 +51,22 @@ net_addr_parse(const char *text, uint16_t default_port, struct net_addr *ret, st
     memcpy(a.host, host, (size_t)(end - host));
     *ret = a;
     return RC_OK;
+}
+
+enum rc
+net_addr_parse_hdfs(const char *uri, struct net_addr *ret, struct why *why)
+{
+    char text[NET_ADDR_TEXT];
+    size_t n;
+
+    if (strncmp(uri, "hdfs://", 7) != 0)
+        return why_set(why, RC_BAD_CONFIG, "fs.defaultFS: \"%s\" is not of the form hdfs://host:port", uri);
+    n = strcspn(uri + 7, "/");
+    if (n == 0 || n >= sizeof text)
+        return why_set(why, RC_BAD_CONFIG, "fs.defaultFS: \"%s\" names no host", uri);
+    memcpy(text, uri + 7, n);
+    text[n] = '\0';
+    return net_addr_parse(text, HDFS_PORT, ret, why);
 }
 
 const char *

@@ -180,16 +180,9 @@ heap_remove(struct loop *l, struct loop_timer *t)
 enum rc
 loop_timer_add(struct loop *l, uint64_t delay_ms, void (*fn)(void *arg), void *arg, struct loop_timer **ret)
 {
-    struct loop_timer *t, **more;
-    size_t cap = l->timer_cap * 2 + 16;
+    struct loop_timer *t;
 
-    if (l->timer_n == l->timer_cap) {
-        if ((more = mem_realloc(l->heap, cap * sizeof(*more))) == NULL)
-            return RC_NOMEM;
-        l->heap = more;
-        l->timer_cap = cap;
-    }
-    if ((t = mem_zalloc(sizeof *t)) == NULL)
+    if (!mem_room(&l->heap, l->timer_n, &l->timer_cap, sizeof(*l->heap)) || (t = mem_zalloc(sizeof *t)) == NULL)
         return RC_NOMEM;
     t->at_us = clock_mono_us(l->w.clock) + delay_ms * 1000;
     t->order = l->timer_order++;

@@ -32,6 +32,8 @@ struct net_addr {
 
 /* "host:port", "[v6]:port", or "host" with default_port. */
 enum rc net_addr_parse(const char *text, uint16_t default_port, struct net_addr *ret, struct why *why) MUST_CHECK;
+/* Of a NameNode: "hdfs://host", "hdfs://host:port", either with a path behind it. */
+enum rc net_addr_parse_hdfs(const char *uri, struct net_addr *ret, struct why *why) MUST_CHECK;
 const char *net_addr_text(const struct net_addr *a, char out[NET_ADDR_TEXT]);
 bool net_addr_is_loopback(const struct net_addr *a);    /* 127.0.0.0/8, ::1, localhost */
 

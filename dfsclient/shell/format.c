@@ -164,15 +164,9 @@ table_fini(struct table *t)
 void
 table_add(struct table *t, const char *const *cells)
 {
-    if (t->rows == t->cap) {
-        size_t cap = t->cap == 0 ? 16 : t->cap * 2;
-        char **grown = mem_realloc(t->cells, cap * t->columns * sizeof *grown);
-        if (grown == NULL) {
-            t->bad = true;
-            return;
-        }
-        t->cells = grown;
-        t->cap = cap;
+    if (!mem_room(&t->cells, t->rows, &t->cap, t->columns * sizeof *t->cells)) {
+        t->bad = true;
+        return;
     }
     char **row = &t->cells[t->rows * t->columns];
     for (size_t i = 0; i < t->columns; i++)

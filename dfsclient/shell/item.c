@@ -38,14 +38,8 @@ item_list_fini(struct item_list *l)
 enum rc
 item_list_add(struct item_list *l, const struct item *it, struct why *why)
 {
-    if (l->n == l->cap) {
-        size_t cap = l->cap == 0 ? 32 : l->cap * 2;
-        struct item *v = mem_realloc(l->v, cap * sizeof *v);
-        if (v == NULL)
-            return why_rc(why, RC_NOMEM);
-        l->v = v;
-        l->cap = cap;
-    }
+    if (!mem_room(&l->v, l->n, &l->cap, sizeof *l->v))
+        return why_rc(why, RC_NOMEM);
     l->v[l->n++] = *it;
     return RC_OK;
 }

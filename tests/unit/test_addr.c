@@ -30,6 +30,25 @@ START_TEST(addresses_as_people_write_them)
 }
 END_TEST
 
+START_TEST(a_namenode_is_named_by_its_uri)
+{
+    static const struct { const char *uri, *text; } rows[] = {
+        { "hdfs://nn", "nn:8020" }, { "hdfs://nn:9000", "nn:9000" }, { "hdfs://nn:9000/", "nn:9000" },
+        { "hdfs://[::1]:9000/a/b", "[::1]:9000" }, { "hdfs://", NULL }, { "hdfs:///a", NULL }, { "nn:9000", NULL },
+    };
+    char text[NET_ADDR_TEXT];
+    struct net_addr a;
+    struct why why;
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        enum rc rc = net_addr_parse_hdfs(rows[i].uri, &a, &why);
+
+        ck_assert_msg(rc == (rows[i].text != NULL ? RC_OK : RC_BAD_CONFIG), "%s", rows[i].uri);
+        if (rc == RC_OK)
+            ck_assert_str_eq(net_addr_text(&a, text), rows[i].text);
+    }
+}
+END_TEST
 START_TEST(what_is_not_an_address_is_refused)
 {
     static const char *const bad[] = { "", ":1", "h:", "h:65536", "h:1x", "h:-1", "[::1", "[::1]x", "[]:1" };
@@ -64,6 +83,7 @@ suite_addr(void)
     TCase *t = tcase_create("addr");
 
     tcase_add_test(t, addresses_as_people_write_them);
+    tcase_add_test(t, a_namenode_is_named_by_its_uri);
     tcase_add_test(t, what_is_not_an_address_is_refused);
     tcase_add_test(t, loopback_is_this_machine_only);
     suite_add_tcase(s, t);

@@ -45,18 +45,6 @@ START_TEST(numbers_appear_with_help_and_type)
 }
 END_TEST
 
-START_TEST(label_is_escaped)
-{
-    struct buf b;
-
-    buf_init(&b, KB);
-    metrics_put_labelled(&b, "x", "path", "a\"b\\c\nd", 3);
-    buf_u8(&b, 0);
-    ck_assert_str_eq((char *)b.p, "millrace_x{path=\"a\\\"b\\\\c\\nd\"} 3\n");
-    buf_fini(&b);
-}
-END_TEST
-
 Suite *
 suite_metrics(void)
 {
@@ -65,7 +53,6 @@ suite_metrics(void)
 
     tcase_add_test(t, names_are_prometheus_names_and_counters_end_in_total);
     tcase_add_test(t, numbers_appear_with_help_and_type);
-    tcase_add_test(t, label_is_escaped);
     suite_add_tcase(s, t);
     return s;
 }

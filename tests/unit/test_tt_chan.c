@@ -72,7 +72,7 @@ START_TEST(peer_that_is_gone_is_closed_in_both_directions)
     size_t n;
     struct why why;
 
-    r.kind = TK_REPORT__KIND__READY;
+    r.kind = TK_REPORT__KIND__DONE;
     ck_assert_int_eq(chan_pair(socks, &why), RC_OK);
     close(socks[1]);
     ck_assert_int_eq(chan_send(socks[0], &r.base, NULL, 0, &why), RC_CLOSED);
