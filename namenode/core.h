@@ -2,14 +2,14 @@
  * core -- the core thread: all soft state and the only writing connection.
  *
  * It takes what is queued as one group: BEGIN, each call in order, the group's
- * log row, COMMIT, then every reply of the group, refusals too (a refusal may
- * rest on something not yet durable).  What is queued meanwhile is the next
- * group.  Between groups it checkpoints and runs what is due of periodic.h.
+ * log row, COMMIT, then every reply of the group, refusals too: a refusal may
+ * rest on something not yet durable (INV-1 of docs/ARCHITECTURE.md).  What is
+ * queued meanwhile is the next group.  Between groups it checkpoints and runs what is due of periodic.h.
  *
- * After an error that ended the whole transaction (a full disk) no edit of the
- * group was done: all its calls get a retriable error, soft state is read again
- * from the tables.  After a failed COMMIT nobody is answered and the NameNode
- * stops (nn_set_failed).
+ * After an error that ended the whole transaction (a full disk, also at the
+ * COMMIT) no edit of the group was done: all its calls get a retriable error,
+ * soft state is read again from the tables.  After any other failed COMMIT
+ * nobody is answered and the NameNode stops (nn_set_failed; INV-4).
  */
 #ifndef NAMENODE_CORE_H
 #define NAMENODE_CORE_H

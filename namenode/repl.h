@@ -3,8 +3,8 @@
  *
  * A plain function of what is known of one block: which copies to make, which
  * replicas may be dropped, how the block is counted.
- * Invariants: a replica is dropped only when enough others are good, that is,
- * finalized, of the block's stamp and length, on a live node, and confirmed by
+ * Invariants (INV-5 of docs/ARCHITECTURE.md): a replica is dropped only when
+ * enough others are good, that is, finalized, of the block's stamp and length, on a live node, and confirmed by
  * a report in this run; so the last good one is never dropped.  What is known
  * only from the database (provisional) neither justifies a drop nor a copy.
  */
