@@ -108,8 +108,9 @@ run_namenode(void *arg)
     cluster_conf(m->cluster, m, NN, &conf);
     o.conf = &conf;
     if (nn_open(w, &o, &nn, &why) != RC_OK || nn_serve(nn, &at, &why) != RC_OK) {
-        if (why.rc == RC_CORRUPT || why.rc == RC_BAD_FORMAT || why.rc == RC_BUG)
+        if (!m->cluster->is_damaged && (why.rc == RC_CORRUPT || why.rc == RC_BAD_FORMAT || why.rc == RC_BUG))
             sim_fail(m->cluster->s, "the NameNode does not start: %s", why.text);
+        m->cluster->has_refused = m->cluster->is_damaged;
         end_process(m, "namenode does not start", &why);
     }
     m->is_serving = true;

@@ -33,6 +33,8 @@ struct cluster {
     struct machine namenode, datanodes[CLUSTER_DATANODES], client;
     bool wants_stop;        /* the NameNode is to end in good order */
     bool has_stopped;       /* it did, and its log gives its tables */
+    bool is_damaged;        /* the NameNode's files were: it may refuse to start */
+    bool has_refused;       /* it did */
     unsigned restarts;
 };
 

@@ -172,6 +172,40 @@ wait_until_well(struct scene *scene, struct fs *fs)
     }
 }
 
+/*
+ * A bit of the NameNode's files flips while it is down.  It may have lost what
+ * it acknowledged, but not without a word: it refuses to start, or it stays
+ * read-only because the DataNodes have seen more than it knows, or it says so to
+ * who asks for what is damaged.
+ */
+static void
+check_damage(struct scene *scene, struct fs *fs)
+{
+    struct sim *s = scene->s;
+    struct cluster *c = &scene->cluster;
+    struct machine *nn = &c->namenode;
+    struct why why = { .rc = RC_OK };
+    bool read_only = false;
+
+    sim_node_crash(nn->node, SIM_KILL);
+    c->is_damaged = true;
+    if (!sim_disk_flip_any(nn->node, "namespace.db"))
+        sim_fail(s, "the NameNode has no database");
+    cluster_supervise(c, true);
+    while (!nn->is_serving && !c->has_refused)
+        pause_ms(s, 100);
+    pause_ms(s, 15000);             /* every DataNode has registered, and would have been told to delete */
+    if (c->has_refused || !sim_node_is_up(nn->node)) {
+        sim_note(s, "damage_refused", "%s", "the NameNode does not serve");
+        return;
+    }
+    SIM_CHECK(s, fs_safe_mode(fs, FS_SAFE_MODE_GET, &read_only, &why) == RC_OK);
+    if (read_only || workload_check(&scene->work, fs, &why) == RC_CORRUPT)
+        sim_note(s, "damage_seen", "%s", read_only ? "the NameNode is read-only" : why.text);
+    else
+        wait_until_well(scene, fs);     /* then nothing may be missing */
+}
+
 static void
 check_end(struct scene *scene)
 {
@@ -194,8 +228,12 @@ check_end(struct scene *scene)
             (void)sim_disk_flip_any(cluster_machine(c, rotten)->node, "blk_");  /* false: it has none */
         wait_until_well(scene, fs);
     }
+    if (!scene->calm && rng_below(sim_rng(s), 4) == 0)
+        check_damage(scene, fs);
     fs_close(fs);
     conf_fini(&conf);
+    if (c->is_damaged)
+        return;
     c->wants_stop = true;
     for (int i = 0; i < 600 && !c->has_stopped; i++)
         pause_ms(s, 100);
