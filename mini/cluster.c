@@ -177,6 +177,7 @@ cluster_save(const struct cluster *c, struct why *why)
 {
     json_t *j = json_object(), *settings = json_array(), *addresses = json_object();
     char path[PATH_MAX], *text = NULL;
+    size_t n;
     enum rc rc;
 
     for (size_t i = 0; i < c->setting_count; i++)
@@ -187,13 +188,13 @@ cluster_save(const struct cluster *c, struct why *why)
     json_object_set_new(j, "nodes", json_integer(c->nodes));
     json_object_set_new(j, "settings", settings);
     json_object_set_new(j, "addresses", addresses);
-    text = json_dumps(j, JSON_INDENT(2));
+    n = json_dumpb(j, NULL, 0, JSON_INDENT(2));
+    if (n == 0 || (text = mem_alloc(n)) == NULL || json_dumpb(j, text, n, JSON_INDENT(2)) != n)
+        rc = why_rc(why, RC_NOMEM);
+    else if ((rc = cluster_path(c, path, sizeof path, why, "cluster.json")) == RC_OK)
+        rc = io_write_file(io_posix(), path, text, n, why);
     json_decref(j);
-    if (text == NULL)
-        return why_rc(why, RC_NOMEM);
-    if ((rc = cluster_path(c, path, sizeof path, why, "cluster.json")) == RC_OK)
-        rc = io_write_file(io_posix(), path, text, strlen(text), why);
-    free(text);     /* jansson's */
+    mem_free(text);
     return rc;
 }
 

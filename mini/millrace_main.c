@@ -143,12 +143,14 @@ cmd_ps(struct cluster *c, bool as_json)
     list = rc == RC_OK ? json_loads(text, 0, NULL) : describe_stopped(c);
     mem_free(text);
     if (as_json) {
-        char *out = json_dumps(list, JSON_INDENT(2));
+        int r = json_dumpf(list, stdout, JSON_INDENT(2));
 
-        puts(out ? out : "[]");
-        free(out);      /* jansson's */
+        putchar('\n');
         json_decref(list);
-        return DONE;
+        if (r == 0)
+            return DONE;
+        (void)why_rc(&why, RC_NOMEM);
+        return fail(&why);
     }
     printf("%-5s %8s %-8s  %-22s %s\n", "NAME", "PID", "STATE", "RPC", "HTTP");
     json_array_foreach(list, i, v)

@@ -338,7 +338,6 @@ serve_control(struct supervisor *s)
     size_t n = 0;
     int fd = accept4(s->control_fd, NULL, NULL, SOCK_CLOEXEC);
     json_t *answer;
-    char *text;
 
     if (fd < 0)
         return;
@@ -353,9 +352,8 @@ serve_control(struct supervisor *s)
     line[n] = 0;
     line[strcspn(line, "\n")] = 0;
     answer = handle(s, line);
-    if ((text = json_dumps(answer, JSON_COMPACT)) != NULL)
-        dprintf(fd, "%s\n", text);
-    free(text);     /* jansson's */
+    if (json_dumpfd(answer, fd, JSON_COMPACT) == 0)
+        dprintf(fd, "\n");
     json_decref(answer);
     (void)close(fd);
 }
