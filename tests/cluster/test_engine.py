@@ -3,11 +3,12 @@ import collections
 import json
 import os
 import re
+import shutil
 import subprocess
 import time
 import unittest
 
-from harness import BIN, SLOW, TOP, ClusterTest, main, program, wait_for
+from harness import BIN, SLOW, TOP, Cluster, ClusterTest, Failed, main, program, wait_for
 
 WORDS = [b"alpha", b"beta", b"gamma", b"delta", b"the", b"of", b"and", b"\xc3\xa9t\xc3\xa9", b"x" * 40, b"tail\xff"]
 
@@ -329,6 +330,78 @@ class Engine(ClusterTest):
         self.cluster.start_daemon("nn")
         self.finish(process)
         self.assert_counts(out)
+
+
+UID = 61999
+
+
+class OtherUser(Cluster):
+    """A cluster whose daemons are started through `prefix`, which gives up root."""
+    prefix = ()
+
+    def start(self):
+        os.chown(self.folder, UID, UID)
+        args = list(self.prefix) + [program("millrace"), "mini", self.dir, "--nodes", str(self.nodes), "--detach"]
+        env = dict(os.environ, HADOOP_USER_NAME="root", HOME=self.folder)
+        r = subprocess.run(args, capture_output=True, text=True, timeout=120 * SLOW, env=env, cwd=self.folder)
+        if r.returncode:
+            raise Failed(f"no cluster as another user: {r.stdout}{r.stderr}")
+        return self
+
+
+@unittest.skipUnless(os.geteuid() == 0 and shutil.which("setpriv"), "giving up root needs root and setpriv")
+class Tiers(unittest.TestCase):
+    """Hostile code in the two tiers that do not need root; Engine runs it in the third."""
+
+    def check(self, prefix, tier):
+        cluster = OtherUser(1)
+        cluster.prefix = prefix
+        try:
+            cluster.start()
+            nodes = json.loads(cluster.mr("nodes", "--json", user="root").stdout)
+            self.assertEqual({n["sandbox"].split()[0] for n in nodes}, {tier})
+            job = os.path.join(cluster.folder, "trouble.so")
+            subprocess.run([program("mrcc"), "-o", job, os.path.join(TOP, "tests/cluster/jobs/trouble.c")], check=True)
+            cluster.dfs("put", "-", "/text", stdin="some words\n", user="root")
+            self.hostile(cluster, job)
+            self.endless(cluster, job)
+        finally:
+            cluster.stop()
+            reports = cluster.sanitizer_reports()
+            cluster.remove()
+        self.assertFalse(reports)
+
+    def hostile(self, cluster, job):
+        secret = os.path.join(cluster.dir, "jt", "jobs.db")
+        r = cluster.mr("run", job, "-input", "/text", "-output", "/o1", "-D", "how=escape", "-D", f"secret={secret}", user="root")
+        logs = cluster.mr("logs", re.search(r"job_\d+_\d+", r.stdout).group(), user="root").stdout
+        self.assertNotIn("ALLOWED", logs)
+        self.assertIn("fork refused", logs)
+        self.assertIn("thread works", logs)
+
+    def endless(self, cluster, job):
+        before = self.busy(cluster)
+        r = cluster.mr("run", job, "-input", "/text", "-output", "/o2", "-D", "how=loop", "-D", "mapreduce.task.timeout=500ms",
+                       "-D", "mapreduce.map.maxattempts=1", user="root", check=False)
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("mapreduce.task.timeout", r.stderr)
+        wait_for("the looping worker to be gone", lambda: self.busy(cluster) <= before, 5)
+
+    def busy(self, cluster):
+        """Processes of the tracker that are running just now."""
+        r = subprocess.run(["ps", "-eo", "stat,args"], capture_output=True, text=True, check=True)
+        return sum(line.startswith("R") and os.path.join(cluster.dir, "conf", "tt") in line for line in r.stdout.splitlines())
+
+    def test_user_namespace(self):
+        other = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--clear-groups"]
+        if subprocess.run(other + ["unshare", "-U", "true"], capture_output=True).returncode:
+            self.skipTest("this kernel gives ordinary users no user namespaces")
+        self.check(other, "userns")
+
+    def test_plain(self):
+        # In a chroot there are no user namespaces.
+        self.check(["unshare", "-m", "sh", "-c",
+                    f'mount --rbind / /mnt && exec chroot --userspec={UID}:{UID} /mnt "$@"', "sh"], "plain")
 
 
 class Locality(ClusterTest):
