@@ -1,6 +1,6 @@
 /*
  * link_priv -- what the parts of the link share: link.c (registration, heartbeats),
- * report.c (changes, full reports), orders.c.
+ * reporter.c (changes, full reports), orders.c.
  */
 #ifndef DATANODE_LINK_PRIV_H
 #define DATANODE_LINK_PRIV_H

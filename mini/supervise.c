@@ -165,7 +165,7 @@ static enum rc
 start_member(struct supervisor *s, struct member *m, struct why *why)
 {
     enum rc rc = RC_OK;
-    int fd;
+    int fd = -1;
 
     for (int round = 0; round < 2; round++) {
         if ((rc = spawn(s, m, round > 0, &fd, why)) != RC_OK || (rc = await_ready(s, m, fd, why)) == RC_OK)

@@ -2,7 +2,7 @@
  * supervise -- the process that starts a cluster's daemons, watches them and ends them.
  *
  * One process, one thread.  It answers on DIR/run/control.sock: a line in, a line
- * of JSON out (control.h has the asking side).  A daemon that dies is reported and,
+ * of JSON out (control.c has the asking side).  A daemon that dies is reported and,
  * with restart, started again.  When this process dies, its daemons get SIGTERM.
  */
 #ifndef MINI_SUPERVISE_H

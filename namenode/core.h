@@ -40,7 +40,7 @@ struct nn_core {
     struct nn_counters next;
     uint64_t txid;                  /* last committed */
     struct nn_leases *leases;       /* lease.h */
-    struct nn_blocks *blocks;       /* blocks and DataNodes: nn_blocks.h */
+    struct nn_blocks *blocks;       /* blocks and DataNodes: blockmap.h */
     struct nn_retry *retry;         /* retry.h */
     struct nn_group *group;         /* the open one */
     uint64_t *due_us;               /* when each row of the periodic table runs next (mono) */

@@ -146,7 +146,7 @@ nn_name_text(struct nn_db *db, uint64_t id, const char **ret, struct why *why)
 {
     struct nn_name *name;
     sqlite3_stmt *st;
-    bool row;
+    bool row = false;
     enum rc rc;
 
     HASH_FIND(by_id, db->names, &id, sizeof id, name);
@@ -171,7 +171,7 @@ enum rc
 nn_name_intern(struct nn_db *db, struct span text, uint64_t *ret_id, struct why *why)
 {
     sqlite3_stmt *st;
-    bool row;
+    bool row = false;
     enum rc rc;
 
     if ((st = nn_sql(db, SQL_NAME_BY_TEXT, why)) == NULL)
@@ -209,7 +209,7 @@ nn_meta_get(struct nn_db *db, const char *key, char *ret, size_t cap, struct why
 {
     sqlite3_stmt *st;
     struct span v;
-    bool row;
+    bool row = false;
     enum rc rc;
 
     if ((st = nn_sql(db, SQL_META_GET, why)) == NULL)

@@ -3,7 +3,7 @@
  *
  * Paths that are looked up split at "/" and ignore empty components; "." and
  * ".." are ordinary names.  Paths that make a name (create, mkdirs, a rename's
- * destination) must besides be valid names: hdfs-wire.md 2.1.
+ * destination) must besides be valid names (nn_path_check_new).
  */
 #ifndef NAMENODE_PATH_H
 #define NAMENODE_PATH_H
