@@ -8,6 +8,7 @@
 
 #define CODE_MAX (64 * MB)
 #define WAIT_MAX_MS 60000
+#define WATCH_MS 50                 /* between two answers to one who watches a job */
 #define LIST_MAX 1000
 #define LOG_TAIL 2048
 
@@ -230,6 +231,7 @@ jt_do_job_status(struct jt *jt, struct rpc_call *call, const JtStatusRequest *re
     wait->call = call;
     wait->job = j->number;
     wait->version = req->version;
+    wait->not_before_ms = jt->now.mono_ms + WATCH_MS;
     wait->deadline_ms = jt->now.mono_ms + (req->max_wait_ms < WAIT_MAX_MS ? req->max_wait_ms : WAIT_MAX_MS);
     DL_APPEND(jt->status_waits, wait);
     *ret_held = true;
@@ -247,7 +249,8 @@ jt_serve_status_waits(struct jt *jt)
         struct why why;
         enum rc rc;
 
-        if (j != NULL && j->version == wait->version && jt->now.mono_ms < wait->deadline_ms)
+        if (j != NULL && !jt_job_state_is_over(j->state) && jt->now.mono_ms < wait->deadline_ms &&
+            (j->version == wait->version || jt->now.mono_ms < wait->not_before_ms))
             continue;
         DL_DELETE(jt->status_waits, wait);
         rc = j == NULL ? RC_JOB_NOT_FOUND : fill_status(jt, j, &wait->call->arena, true, &ret->status);

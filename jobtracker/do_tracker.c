@@ -270,9 +270,12 @@ jt_waits_next_ms(const struct jt *jt)
     DL_FOREACH(jt->order_waits, wait)
         if (wait->deadline_ms < next)
             next = wait->deadline_ms;
-    DL_FOREACH(jt->status_waits, wait)
-        if (wait->deadline_ms < next)
-            next = wait->deadline_ms;
+    DL_FOREACH(jt->status_waits, wait) {
+        uint64_t when = jt->now.mono_ms < wait->not_before_ms ? wait->not_before_ms : wait->deadline_ms;
+
+        if (when < next)
+            next = when;
+    }
     return next;
 }
 
