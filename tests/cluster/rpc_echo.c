@@ -81,7 +81,7 @@ held_take(struct rig *r)
 {
     void *item;
 
-    ck_assert_int_eq(queue_take(r->held, clock_deadline(r->w.clock, 10 * SECOND), &item), RC_OK);
+    ck_assert_int_eq(queue_take(r->held, clock_deadline(r->w.clock, 60 * SECOND), &item), RC_OK);
     r->last_call_id = ((struct rpc_call *)item)->call_id;
     r->last_retry = ((struct rpc_call *)item)->retry_count;
     return item;
@@ -475,7 +475,7 @@ START_TEST(who_does_not_read_is_not_read_and_others_are_served)
 
     /* It reads at last: everything that was taken is answered. */
     for (size_t got = 0; got < 1 * MB; got += n)
-        ck_assert_int_eq(net_read(r.w.net, sock, frame, sizeof frame, clock_deadline(r.w.clock, 5 * SECOND), &n, &r.why),
+        ck_assert_int_eq(net_read(r.w.net, sock, frame, sizeof frame, clock_deadline(r.w.clock, 60 * SECOND), &n, &r.why),
                          RC_OK);
     net_close(r.w.net, sock);
     buf_fini(&b);

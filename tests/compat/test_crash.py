@@ -10,7 +10,8 @@ import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, HERE)
+sys.path[:0] = [HERE, os.path.join(HERE, "..", "cluster")]
+import harness  # noqa: E402
 from hrpc import RpcError  # noqa: E402
 from replay_exceptions import CLIENT, Cluster, Connection  # noqa: E402
 
@@ -100,4 +101,4 @@ class Crash(unittest.TestCase):
 
 
 if __name__ == "__main__":
-    unittest.main()
+    harness.main()
