@@ -1,7 +1,6 @@
 #include "datanode/dn.h"
 
 #include "core/base/clock.h"
-#include "core/base/log.h"
 #include "core/base/mem.h"
 #include "datanode/ipc.h"
 #include "datanode/link.h"

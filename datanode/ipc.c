@@ -1,7 +1,6 @@
 #include "datanode/ipc.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 #include "core/base/attr.h"
 #include "core/base/clock.h"

@@ -1,7 +1,6 @@
 /* READ_BLOCK and BLOCK_CHECKSUM: what readers ask of a replica. */
 #include <inttypes.h>
 #include <openssl/evp.h>
-#include <string.h>
 
 #include "core/base/attr.h"
 #include "core/base/clock.h"

@@ -1,7 +1,6 @@
 #include "datanode/send.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 #include "core/base/log.h"
 #include "core/base/mem.h"

@@ -1,9 +1,7 @@
 /* The queue of changes that the NameNode has to hear of, and the table as a whole for it. */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/log.h"
 #include "datanode/store_priv.h"
 
 uint64_t

@@ -1,9 +1,7 @@
 /* Replicas that are being written: from the first byte, or a reopening, to finalized. */
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "core/base/log.h"
 #include "datanode/store_priv.h"
 
 static void

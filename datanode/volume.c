@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "core/base/attr.h"
-#include "core/base/log.h"
 #include "core/base/mem.h"
 
 #define LAYOUT "-57"

@@ -1,7 +1,6 @@
 /* What is in a volume at start: pairs of data and meta files, wherever a crash left them. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "core/base/attr.h"
 #include "core/base/log.h"

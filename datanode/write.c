@@ -8,7 +8,6 @@
  */
 #include <inttypes.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core/base/clock.h"

@@ -1,5 +1,4 @@
 /* Calls about names: one RPC each. */
-#include <string.h>
 
 #include "core/proto/hdfs.pb-c.h"
 #include "dfsclient/fs_priv.h"

@@ -5,11 +5,8 @@
  * left.  When none is, the locations are asked anew, a few times, with pauses.
  */
 #include <stdio.h>
-#include <string.h>
 
-#include "core/base/clock.h"
 #include "core/base/mem.h"
-#include "core/base/rng.h"
 #include "core/io/io.h"
 #include "core/proto/client_datanode.pb-c.h"
 #include "dfsclient/block_read.h"

@@ -3,7 +3,6 @@
 #include <string.h>
 #include <utlist.h>
 
-#include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/io/crc.h"
 #include "dfsclient/located.h"

@@ -1,6 +1,5 @@
 #include "jobtracker/jt.h"
 
-#include <string.h>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"

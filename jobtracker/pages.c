@@ -1,6 +1,5 @@
 #include "jobtracker/pages.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/mem.h"
 #include "libmr/attempt.h"
 
 #define READ_BYTES  (1 * MB)

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "dfsclient/fs.h"
 

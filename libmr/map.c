@@ -2,7 +2,6 @@
  * map -- the map side: input to callbacks, pairs to memory, memory to spills,
  * spills to one output file with a segment a partition.
  */
-#include <string.h>
 
 #include "core/base/check.h"
 #include "core/base/mem.h"

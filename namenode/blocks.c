@@ -1,6 +1,5 @@
 #include "namenode/blocks.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "core/base/log.h"

@@ -2,9 +2,7 @@
  * do_blocks -- what writers ask about blocks: addBlock, abandonBlock, complete, fsync.
  */
 #include <inttypes.h>
-#include <string.h>
 
-#include "core/base/log.h"
 #include "namenode/asked.h"
 #include "namenode/blockmap.h"
 #include "namenode/closing.h"

@@ -1,7 +1,6 @@
 /*
  * do_cluster -- questions about the cluster: DataNodes, space, blocks that miss replicas, open files.
  */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 

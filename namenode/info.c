@@ -1,7 +1,6 @@
 /*
  * info -- what clients ask about the filesystem as a whole.
  */
-#include <string.h>
 
 #include "namenode/dispatch.h"
 #include "namenode/groups.h"

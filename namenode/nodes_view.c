@@ -1,6 +1,5 @@
 #include "namenode/nodes_view.h"
 
-#include <string.h>
 
 #include "core/base/mem.h"
 #include "namenode/blockmap.h"

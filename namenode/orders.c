@@ -1,7 +1,6 @@
 /*
  * orders -- the held waitOrders call of each DataNode.
  */
-#include <string.h>
 
 #include "core/proto/datanode.pb-c.h"
 #include "namenode/blockmap.h"

@@ -1,6 +1,5 @@
 #include "namenode/roster.h"
 
-#include <string.h>
 
 #include "core/base/mem.h"
 #include "core/base/table.h"

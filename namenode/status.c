@@ -1,6 +1,5 @@
 #include "namenode/status.h"
 
-#include <string.h>
 
 #include "core/rpc/server.h"
 

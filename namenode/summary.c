@@ -4,7 +4,6 @@
  * The walk is cut into read transactions of a few milliseconds: a large tree is
  * not seen as of one moment, and the log can be checkpointed meanwhile.
  */
-#include <inttypes.h>
 #include <string.h>
 
 #include "core/base/attr.h"

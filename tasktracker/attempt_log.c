@@ -1,7 +1,6 @@
 #include "tasktracker/attempt_log.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 #include "core/base/log.h"
 

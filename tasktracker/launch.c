@@ -12,7 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/proto/task.pb-c.h"
 #include "tasktracker/chan.h"

@@ -1,5 +1,4 @@
 /* What the tracker answers to a worker. */
-#include <string.h>
 #include <unistd.h>
 
 #include "core/base/log.h"

@@ -1,6 +1,5 @@
 #include "core/proto/dtp.h"
 
-#include <string.h>
 
 #include "core/base/attr.h"
 

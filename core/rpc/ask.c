@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "core/base/clock.h"
-#include "core/base/mem.h"
 #include "core/proto/rpc.pb-c.h"
 #include "core/rpc/decode.h"
 

@@ -1,7 +1,6 @@
 #include "core/rpc/client.h"
 
 #include <stdbool.h>
-#include <string.h>
 
 #include "core/base/check.h"
 #include "core/base/clock.h"

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "core/base/buf.h"
-#include "core/base/mem.h"
 
 #define DEPTH_MAX 32
 #define NAMES_MAX 1024      /* bytes of field names in an error */

@@ -1,8 +1,5 @@
 #include "core/rpc/server.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "core/base/check.h"
 #include "core/base/clock.h"

@@ -1,6 +1,4 @@
 /* Several files at a time: the threads of put, get and cp -t. */
-#include <stdlib.h>
-#include <string.h>
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"

@@ -1,5 +1,4 @@
 /* What `dfs help COMMAND` tells beyond one line. */
-#include <stdio.h>
 #include <string.h>
 
 #include "dfsclient/shell/shell.h"

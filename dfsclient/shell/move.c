@@ -1,7 +1,5 @@
 /* mv, mkdir, rmdir */
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "dfsclient/shell/copy.h"
 

@@ -1,6 +1,5 @@
 /* rm, the trash, expunge, undelete */
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
