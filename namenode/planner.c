@@ -41,14 +41,17 @@ static struct nn_node *choose_source(struct nn_core *core, const struct nn_block
     return best;
 }
 
-/* Nodes that cannot take a copy of b: those with a replica in any state, and those that one goes to. */
+/*
+ * Nodes that cannot take a copy of b: those with a replica in any state, and those that one goes to.  What was on a
+ * failed volume is gone: another volume of that node may take the copy.
+ */
 static size_t holders(struct nn_core *core, const struct nn_block *b, const struct nn_repl_copy *copies, size_t n,
                       struct nn_node **ret, size_t max)
 {
     size_t count = nn_copy_targets(core->blocks->work, b->id, ret, max);
 
     for (size_t i = 0; i < n && count < max; i++)
-        if (copies[i].s != NULL)
+        if (copies[i].s != NULL && !copies[i].s->failed)
             ret[count++] = copies[i].s->node;
     return count;
 }
