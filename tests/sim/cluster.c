@@ -43,9 +43,15 @@ cluster_conf(struct cluster *c, const struct machine *m, unsigned who, struct co
         "dfs.namenode.handler.count=2", "dfs.heartbeat.interval=1s", "millrace.namenode.dead-node-interval=10s",
         "dfs.namenode.stale.datanode.interval=4s", "dfs.namenode.redundancy.interval=1s",
         "dfs.namenode.reconstruction.pending.timeout=10s", "dfs.namenode.lease-soft-limit=5s",
-        "dfs.namenode.lease-hard-limit=20s", "dfs.datanode.data.dir=/data", "dfs.client.socket-timeout=5000",
+        "dfs.namenode.lease-hard-limit=20s", "dfs.client.socket-timeout=5000",
         "dfs.datanode.socket.write.timeout=5000", "millrace.client.retry=60s", "ipc.client.connect.timeout=2000",
         "ipc.client.rpc-timeout.ms=10000", "dfs.blockreport.intervalMsec=20000",
+    };
+    static const char *const keys[][3] = {      /* key; value, after the address for the first two; value with two volumes */
+        { "dfs.datanode.address", ":9866", NULL },
+        { "dfs.datanode.ipc.address", ":9867", NULL },
+        { "dfs.datanode.data.dir", "/data", "/data,/data2" },
+        { "dfs.datanode.failed.volumes.tolerated", "0", "1" },
     };
     char pair[128];
     struct why why;
@@ -57,9 +63,9 @@ cluster_conf(struct cluster *c, const struct machine *m, unsigned who, struct co
             sim_fail(c->s, "%s: %s", pairs[i], why.text);
     if (who != DN)
         return;
-    for (int i = 0; i < 2; i++) {
-        (void)snprintf(pair, sizeof pair, i == 0 ? "dfs.datanode.address=%s:9866" : "dfs.datanode.ipc.address=%s:9867",
-                       m->address);
+    for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
+        (void)snprintf(pair, sizeof pair, "%s=%s%s", keys[i][0], i < 2 ? m->address : "",
+                       i > 1 && c->has_two_volumes ? keys[i][2] : keys[i][1]);
         if (conf_set_pair(ret, pair, "sim", &why) != RC_OK)
             sim_fail(c->s, "%s: %s", pair, why.text);
     }
@@ -168,6 +174,7 @@ cluster_init(struct cluster *c, struct sim *s, bool in_order, void (*client_main
 
     memset(c, 0, sizeof *c);
     c->s = s;
+    c->has_two_volumes = rng_below(sim_rng(s), 3) == 0;
     machine_init(c, &c->namenode, "nn", 1, run_namenode);
     while (in_order && !c->namenode.is_serving)
         thread_yield(sim_driver_world(s)->threads);

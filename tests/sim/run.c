@@ -17,6 +17,7 @@
 #include "tests/sim/workload.h"
 
 #define HEAL_MS 300000
+#define REPAIR_MS 150000
 
 struct scene {
     struct sim *s;
@@ -155,12 +156,21 @@ has_converged(struct fs *fs, struct why *why)
     return false;
 }
 
+/* A volume that failed may have the only replica of a block: somebody has its DataNode look again. */
+static void
+repair_volumes(struct scene *scene)
+{
+    sim_note(scene->s, "volumes_repaired", "%s", "every DataNode starts again");
+    for (unsigned i = 0; i < CLUSTER_DATANODES; i++)
+        sim_node_crash(scene->cluster.datanodes[i].node, SIM_KILL);
+}
+
 /* The client comes to its end, every name is as it was acknowledged, every block has its replicas. */
 static void
 wait_until_well(struct scene *scene, struct fs *fs)
 {
     struct sim *s = scene->s;
-    uint64_t limit_us = sim_now_us(s) + HEAL_MS * UINT64_C(1000);
+    uint64_t limit_us = sim_now_us(s) + HEAL_MS * UINT64_C(1000), repair_us = sim_now_us(s) + REPAIR_MS * UINT64_C(1000);
     struct why why = { .rc = RC_OK };
 
     while (!scene->work.is_done || !has_converged(fs, &why) || workload_check(&scene->work, fs, &why) != RC_OK) {
@@ -168,6 +178,10 @@ wait_until_well(struct scene *scene, struct fs *fs)
             sim_fail(s, "not well %d s after everything healed: %s", HEAL_MS / 1000,
                      scene->work.is_done ? why.text : "the client is not done");
         pause_ms(s, 500);
+        if (sim_now_us(s) > repair_us && scene->cluster.has_two_volumes) {
+            repair_us = FOREVER;
+            repair_volumes(scene);
+        }
         cluster_supervise(&scene->cluster, true);
     }
 }
