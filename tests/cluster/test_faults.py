@@ -14,11 +14,11 @@ PIECE = 4 << 20
 class Feed:
     """`dfs put - PATH`, fed piece by piece by the test."""
 
-    def __init__(self, cluster, path):
+    def __init__(self, cluster, path, *options):
         self.digest = hashlib.sha256()
         self.bytes = 0
         self.cluster, self.path = cluster, path
-        self.process = cluster.popen("dfs", "put", "-", path, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process = cluster.popen("dfs", *options, "put", "-", path, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def send(self, pieces):
         for _ in range(pieces):
@@ -88,17 +88,28 @@ class Faults(ClusterTest):
         self.assertEqual(feed.stored(), feed.digest.digest())
         self.wait_healthy("/nn-killed")
 
-    def test_put_survives_a_datanode_that_hangs_and_comes_back(self):
-        feed = Feed(self.cluster, "/dn-hangs")
+    def test_put_survives_a_datanode_killed_and_started_within_a_block(self):
+        feed = Feed(self.cluster, "/dn-back")
         feed.send(4)
         victim = self.writing_datanode()
-        pid = self.cluster.ps()[victim]["pid"]
-        os.kill(pid, signal.SIGKILL)
-        wait_for("its end", lambda: self.cluster.ps()[victim]["state"] == "died")
+        self.cluster.kill(victim)
         self.cluster.start_daemon(victim)       # comes back with the old state of the block
         feed.send(12)
         self.assertEqual(feed.end(), (0, ""))
         self.assertEqual(feed.stored(), feed.digest.digest())
+        self.wait_healthy("/dn-back")
+
+    def test_put_survives_a_datanode_that_hangs_and_comes_back(self):
+        feed = Feed(self.cluster, "/dn-hangs", "-D", f"dfs.client.socket-timeout={int(3 * SLOW)}s")
+        feed.send(4)
+        victim = self.writing_datanode()
+        self.cluster.kill(victim, signal.SIGSTOP)
+        try:
+            feed.send(12)
+            self.assertEqual(feed.end(), (0, ""))
+            self.assertEqual(feed.stored(), feed.digest.digest())
+        finally:
+            self.cluster.kill(victim, signal.SIGCONT)
         self.wait_healthy("/dn-hangs")
 
     def test_get_goes_on_from_another_replica(self):
