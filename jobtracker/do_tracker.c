@@ -163,7 +163,8 @@ fill_order(struct jt *jt, const struct jt_order *o, struct arena *arena, TtOrder
     ret->id->attempt = o->attempt;
     switch (o->kind) {
     case ORDER_RUN:
-        *ret_skip = a == NULL || a->state != ATTEMPT_RUNNING;
+        /* One that is to be killed is sent too, before its KILL: only its tracker can say that it has ended. */
+        *ret_skip = a == NULL || !jt_attempt_state_is_live(a->state);
         if (!*ret_skip && o->is_map)
             ret->map = j->spec->maps[o->index];
         return !*ret_skip && !o->is_map ? fill_outputs(j, arena, ret) : RC_OK;

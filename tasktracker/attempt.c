@@ -457,6 +457,7 @@ attempt_loop(void *arg)
     DL_DELETE(tt->attempts, a);
     tt_job_unref(tt, a->job);
     tt_unlock(tt);
+    tt_bury(tt);
     attempt_free(a);
     tt_thread_ended(tt);
 }
@@ -485,7 +486,8 @@ tt_attempt_start(struct tt *tt, const TtOrder *order)
     struct why why;
 
     if (a == NULL) {
-        log_error("attempt_not_started", "reason=memory");      /* the JobTracker finds out when we register again */
+        log_error("attempt_not_started", "reason=memory");
+        tt->register_again = true;      /* then the JobTracker finds out */
         return;
     }
     a->tt = tt;
@@ -500,6 +502,7 @@ tt_attempt_start(struct tt *tt, const TtOrder *order)
     if (a->wake < 0 || (a->is_map && (order->map == NULL || (a->map = copy_map(order->map)) == NULL)) ||
         thread_spawn(tt->w->threads, "tt-attempt", attempt_loop, a, &thread, &why) != RC_OK) {
         log_error("attempt_not_started", "attempt=%s", a->id);
+        tt->register_again = true;      /* then the JobTracker finds out */
         attempt_free(a);
         return;
     }

@@ -57,17 +57,9 @@ output_free(struct tt *tt, struct tt_job *j, struct tt_output *o)
 }
 
 void
-tt_job_free(struct tt *tt, struct tt_job *j)
+tt_job_drop(struct tt *tt, struct tt_job *j)
 {
-    struct tt_location *l, *next_l;
-    struct tt_output *o, *next_o;
-    struct why why;
-
     HASH_DEL(tt->jobs, j);
-    HASH_ITER(hh, j->locations, l, next_l)
-        location_free(j, l);
-    HASH_ITER(hh, j->outputs, o, next_o)
-        output_free(tt, j, o);
     while (j->idle != NULL) {
         struct tt_idle *idle = j->idle;
 
@@ -77,6 +69,20 @@ tt_job_free(struct tt *tt, struct tt_job *j)
         launched_close(&idle->w);
         mem_free(idle);
     }
+    LL_PREPEND(tt->doomed, j);
+}
+
+static void
+job_free(struct tt *tt, struct tt_job *j)
+{
+    struct tt_location *l, *next_l;
+    struct tt_output *o, *next_o;
+    struct why why;
+
+    HASH_ITER(hh, j->locations, l, next_l)
+        location_free(j, l);
+    HASH_ITER(hh, j->outputs, o, next_o)
+        output_free(tt, j, o);
     if (io_remove_tree(tt->w->io, j->dir, &why) != RC_OK)
         log_warn("job_files_left", "why=%s", why.text);
     if (j->code_fd >= 0)
@@ -92,10 +98,25 @@ tt_job_free(struct tt *tt, struct tt_job *j)
 }
 
 void
+tt_bury(struct tt *tt)
+{
+    struct tt_job *j;
+
+    do {
+        tt_lock(tt);
+        if ((j = tt->doomed) != NULL)
+            LL_DELETE(tt->doomed, j);
+        tt_unlock(tt);
+        if (j != NULL)
+            job_free(tt, j);
+    } while (j != NULL);
+}
+
+void
 tt_job_unref(struct tt *tt, struct tt_job *j)
 {
     if (--j->refs == 0 && j->forgotten)
-        tt_job_free(tt, j);
+        tt_job_drop(tt, j);
 }
 
 void
@@ -108,7 +129,7 @@ tt_job_forget(struct tt *tt, struct tt_job *j)
         if (a->job == j)
             tt_attempt_kill(a);
     if (j->refs == 0)
-        tt_job_free(tt, j);
+        tt_job_drop(tt, j);
 }
 
 /* ---- loading ---- */

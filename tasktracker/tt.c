@@ -123,7 +123,7 @@ drop_idle_jobs(struct tt *tt)
 
     HASH_ITER(hh, tt->jobs, j, after)
         if (j->refs == 0 && j->outputs == NULL)
-            tt_job_free(tt, j);
+            tt_job_drop(tt, j);
 }
 
 /* What runs and what lies here.  [m] */
@@ -174,6 +174,7 @@ register_now(struct tt *tt, struct why *why)
     drop_idle_jobs(tt);
     rc = list_all(tt, &arena, &req);
     tt_unlock(tt);
+    tt_bury(tt);                        /* before an order may bring one of them back */
     if (rc != RC_OK) {
         (void)why_rc(why, rc);
         goto out;
@@ -264,6 +265,7 @@ take_orders(struct tt *tt, uint64_t *last_seq, struct why *why)
             *last_seq = reply->orders[i]->seq;
         }
         tt_unlock(tt);
+        tt_bury(tt);
     }
     arena_fini(&arena);
     return rc;
@@ -278,6 +280,18 @@ is_stopping(struct tt *tt)
     stopping = tt->stopping;
     tt_unlock(tt);
     return stopping;
+}
+
+static bool
+take_register_again(struct tt *tt)
+{
+    bool again;
+
+    tt_lock(tt);
+    again = tt->register_again;
+    tt->register_again = false;
+    tt_unlock(tt);
+    return again;
 }
 
 static void
@@ -299,8 +313,10 @@ orders_loop(void *arg)
                 continue;
             }
         } else {
-            if ((rc = take_orders(tt, &last_seq, &why)) == RC_OK)
+            if ((rc = take_orders(tt, &last_seq, &why)) == RC_OK) {
+                registered = !take_register_again(tt);
                 continue;
+            }
             if (rc == RC_UNREGISTERED) {
                 registered = false;
                 continue;
@@ -572,7 +588,9 @@ tt_stop(struct tt *tt)
 
     stop_threads(tt);
     HASH_ITER(hh, tt->jobs, j, after)
-        tt_job_free(tt, j);
+        tt_job_drop(tt, j);
+    if (tt->m != NULL)
+        tt_bury(tt);
     if (tt->launcher.sock >= 0)
         launcher_stop(&tt->launcher);
     if (tt->jt != NULL)

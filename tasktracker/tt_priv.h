@@ -69,6 +69,7 @@ struct tt_job {
     int code_fd;
     struct fs *fs;                  /* as the job's user */
     char *dir;                      /* of its files here */
+    struct tt_job *next;            /* of the doomed */
     UT_hash_handle hh;
 };
 
@@ -110,9 +111,11 @@ struct tt {
     uint64_t epoch;                 /* [m] 0: not registered */
     uint64_t created_ms;            /* of the JobTracker; [m] */
     bool stopping;                  /* [m] */
+    bool register_again;            /* [m] an order could not be carried out */
     bool failed;                    /* [m] the process is to end */
     struct rpc_client *jt, *jt_wait;    /* short calls; the one that is held */
     struct tt_job *jobs;            /* [m] by number */
+    struct tt_job *doomed;          /* [m] dropped, to be buried */
     struct tt_attempt *attempts;    /* [m] */
     struct tt_metrics metrics;
     unsigned idle_count;            /* [m] workers kept */
@@ -142,9 +145,10 @@ void tt_fail(struct tt *tt);
 
 /* ---- job.c ---- */
 struct tt_job *tt_job_get(struct tt *tt, uint64_t number);      /* [m] found or new; NULL without memory */
-void tt_job_unref(struct tt *tt, struct tt_job *j);             /* [m] frees a forgotten one */
+void tt_job_unref(struct tt *tt, struct tt_job *j);             /* [m] drops a forgotten one */
 void tt_job_forget(struct tt *tt, struct tt_job *j);            /* [m] kills its attempts */
-void tt_job_free(struct tt *tt, struct tt_job *j);
+void tt_job_drop(struct tt *tt, struct tt_job *j);              /* [m] nobody finds it any more, its workers end */
+void tt_bury(struct tt *tt);            /* not under the lock: free dropped jobs, delete their files */
 /* Load it from the JobTracker unless somebody did; waits.  Not under the lock. */
 enum rc tt_job_load(struct tt *tt, struct tt_job *j, struct why *why) MUST_CHECK;
 void tt_location_set(struct tt_job *j, const TtMapOutput *o);   /* [m] */
