@@ -133,6 +133,10 @@ open_database(struct nn *nn, struct why *why)
         goto out;
     if (empty && (rc = format(nn, why)) != RC_OK)
         goto out;
+    /* A flipped bit in the WAL's first frames drops all of it: what says whose namespace this is must not be only
+     * there, or the next start would make a new one.  On a full disk that has to wait. */
+    if ((rc = db_exec(nn->core->db.sql, "PRAGMA wal_checkpoint(TRUNCATE)", why)) != RC_OK && rc != RC_NO_SPACE)
+        goto out;
     if ((rc = load_identity(nn, why)) != RC_OK || (rc = nn_core_load(nn->core, why)) != RC_OK ||
         (rc = nn_disk_reserve(nn, &full, why)) != RC_OK)
         goto out;
