@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 
-from harness import SLOW, TOP, ClusterTest, main, pattern, program, wait_for
+from harness import SLOW, TOP, ClusterTest, Failed, main, pattern, program, wait_for
 
 PIECE = 4 << 20
 
@@ -14,16 +14,19 @@ PIECE = 4 << 20
 class Feed:
     """`dfs put - PATH`, fed piece by piece by the test."""
 
-    def __init__(self, cluster, path, *options):
+    def __init__(self, cluster, path):
         self.digest = hashlib.sha256()
         self.bytes = 0
         self.cluster, self.path = cluster, path
-        self.process = cluster.popen("dfs", *options, "put", "-", path, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process = cluster.popen("dfs", "put", "-", path, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def send(self, pieces):
         for _ in range(pieces):
             data = pattern(PIECE, self.bytes + 1)
-            self.process.stdin.write(data)
+            try:
+                self.process.stdin.write(data)
+            except BrokenPipeError:
+                raise Failed(f"dfs put ended: {self.process.stderr.read().decode()}") from None
             self.digest.update(data)
             self.bytes += PIECE
         self.process.stdin.flush()
@@ -41,7 +44,9 @@ class Feed:
 
 class Faults(ClusterTest):
     nodes = 4
-    settings = ["dfs.blocksize=32m", "millrace.namenode.dead-node-interval=4s", "dfs.namenode.redundancy.interval=200ms"]
+    # The timeout of the sockets is the DataNodes' too: the one before a node that hangs has to be the first to notice.
+    settings = ["dfs.blocksize=32m", "millrace.namenode.dead-node-interval=4s", "dfs.namenode.redundancy.interval=200ms",
+                f"dfs.client.socket-timeout={int(3 * SLOW)}s"]
 
     def tearDown(self):
         for name, m in self.cluster.ps().items():
@@ -100,7 +105,7 @@ class Faults(ClusterTest):
         self.wait_healthy("/dn-back")
 
     def test_put_survives_a_datanode_that_hangs_and_comes_back(self):
-        feed = Feed(self.cluster, "/dn-hangs", "-D", f"dfs.client.socket-timeout={int(3 * SLOW)}s")
+        feed = Feed(self.cluster, "/dn-hangs")
         feed.send(4)
         victim = self.writing_datanode()
         self.cluster.kill(victim, signal.SIGSTOP)
