@@ -41,6 +41,20 @@ struct dn_ipc {
     struct rpc_server *server;
 };
 
+/* A replica that is not found may be on a volume that failed: then nobody knows, and nobody may call it missing. */
+static bool
+has_failed_volume(struct dn *dn)
+{
+    struct dn_volume_stat st;
+
+    for (unsigned i = 0; i < dn_store_volume_count(dn->store); i++) {
+        dn_store_volume_stat(dn->store, i, &st);
+        if (st.failed)
+            return true;
+    }
+    return false;
+}
+
 static enum rc
 dn_do_get_visible_length(struct dn *dn, struct rpc_call *call, const GetReplicaVisibleLengthRequestProto *req,
                          GetReplicaVisibleLengthResponseProto *reply, struct why *why)
@@ -52,6 +66,8 @@ dn_do_get_visible_length(struct dn *dn, struct rpc_call *call, const GetReplicaV
     (void)call;
     if ((rc = dn_store_check_pool(dn->store, b->poolid.data, b->poolid.len, why)) == RC_OK)
         rc = dn_store_find(dn->store, (struct block_id){ b->blockid }, &view, why);
+    if (rc == RC_REPLICA_NOT_FOUND && has_failed_volume(dn))
+        return why_set(why, RC_VOLUME_FAILED, "Replica of %" PRId64 " may be on a volume that failed", (int64_t)b->blockid);
     if (rc != RC_OK)
         return why_set(why, RC_REPLICA_NOT_FOUND, "Replica does not exist %.*s:%" PRId64, (int)b->poolid.len,
                        (const char *)b->poolid.data, (int64_t)b->blockid);

@@ -4,6 +4,7 @@
  * A replica that failed is not asked again for the same block while another is
  * left.  When none is, the locations are asked anew, a few times, with pauses.
  */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "core/base/mem.h"
@@ -77,6 +78,7 @@ static enum rc
 find_length(struct fs_reader *r, uint64_t known, struct why *why)
 {
     struct fs_block *b = r->block_count > 0 ? &r->blocks[r->block_count - 1] : NULL;
+    size_t missing = 0;
     uint64_t n = 0;
     enum rc rc = RC_OK;
 
@@ -89,13 +91,18 @@ find_length(struct fs_reader *r, uint64_t known, struct why *why)
     if (b == NULL || !b->open)
         return RC_OK;
     b->bytes = 0;
-    for (size_t i = 0; i < b->location_count; i++)
+    for (size_t i = 0; i < b->location_count; i++) {
         if ((rc = visible_length(r, b, &b->locations[i], &n, why)) == RC_OK) {
             b->bytes = n;
             break;
         }
-    if (rc == RC_REPLICA_NOT_FOUND || b->location_count == 0)
+        if (rc == RC_REPLICA_NOT_FOUND)
+            missing++;
+    }
+    if (missing == b->location_count)
         rc = RC_OK;     /* allotted, and nothing written yet */
+    else if (rc == RC_REPLICA_NOT_FOUND)        /* who cannot be asked may have bytes that were synced */
+        rc = why_set(why, RC_IO_EXCEPTION, "Cannot obtain block length for blk_%" PRIu64 " of %s", b->id, r->path);
     if (b->bytes == 0)
         r->block_count--;
     else if (b->offset + b->bytes > r->bytes)
