@@ -293,6 +293,22 @@ class Engine(ClusterTest):
         self.assertEqual(self.counts(out), counted(words))
         self.assertIn("NUM_FAILED_MAPS=0", r.stdout)
 
+    def test_jobs_killed_at_once_give_their_slots_back(self):
+        started = [self.start_job(self.trouble, sleep__ms=20) for _ in range(4)]
+        for _ in range(8):
+            out, process, job = started.pop(0)
+            self.mr("kill", job)
+            process.communicate(timeout=60 * SLOW)
+            started.append(self.start_job(self.trouble, how="fail", mapreduce__map__maxattempts=1))
+        for out, process, job in started:
+            process.communicate(timeout=60 * SLOW)
+
+        def all_free():
+            nodes = json.loads(self.mr("nodes", "--json").stdout)
+            return not any(n["maps_running"] or n["reduces_running"] for n in nodes)
+        wait_for("every slot to be free", all_free)
+        self.assert_nothing_left()
+
     # ---- daemons that die ----
 
     def test_job_ends_right_when_a_tasktracker_is_killed_with_tasks_running(self):
