@@ -74,19 +74,6 @@ void reduce_run(struct attempt *a);
 /* Read the split number i, batch by batch, into job->map (input.c). */
 void input_run(struct attempt *a, size_t i);
 
-/* Next pair of a flat run of pairs: advances *p, returns its parts. */
-static inline void pair_get(const char **p, struct mr_bytes *key, struct mr_bytes *value)
-{
-    struct mr_pair head;
-
-    memcpy(&head, *p, sizeof head);
-    key->p = *p + sizeof head;
-    key->n = head.key_len;
-    value->p = key->p + key->n;
-    value->n = head.value_len;
-    *p = value->p + value->n;
-}
-
 /* The values of one key, as reduce and combine walk them. */
 struct mr_values {
     struct attempt *a;

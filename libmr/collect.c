@@ -10,6 +10,7 @@
 
 #define UNIT 8
 #define FIRST_SLOTS 4096
+#define FOLD_AHEAD 32           /* pairs whose memory is fetched ahead */
 #define AT_MAX ((size_t)UINT32_MAX * UNIT)
 
 static uint64_t
@@ -20,19 +21,36 @@ mix(uint64_t a, uint64_t b)
     return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
+/* Of a key's last 1 to 8 bytes, already loaded into a word with zeros above them. */
+static uint64_t
+hash_last(uint64_t h, uint64_t w)
+{
+    h = mix(h ^ w, UINT64_C(0xe7037ed1a0b428db));
+    return mix(h, UINT64_C(0x8ebc6af09c88c6e3));
+}
+
 uint64_t
 collect_hash(const char *p, size_t n)
 {
     uint64_t h = n * UINT64_C(0x9e3779b97f4a7c15), w;
 
-    for (; n > 8; n -= 8, p += 8) {
-        memcpy(&w, p, 8);
+    for (; n > UNIT; n -= UNIT, p += UNIT) {
+        memcpy(&w, p, UNIT);
         h = mix(h ^ w, UINT64_C(0xa0761d6478bd642f));
     }
     w = 0;
     memcpy(&w, p, n);
-    h = mix(h ^ w, UINT64_C(0xe7037ed1a0b428db));
-    return mix(h, UINT64_C(0x8ebc6af09c88c6e3));
+    return hash_last(h, w);
+}
+
+/* The first n <= 8 bytes at p as a word; p has at least 8 that can be read. */
+static uint64_t
+short_word(const char *p, size_t n)
+{
+    uint64_t w;
+
+    memcpy(&w, p, UNIT);
+    return n == UNIT ? w : w & ((UINT64_C(1) << 8 * n) - 1);
 }
 
 uint32_t
@@ -130,7 +148,10 @@ append(struct collector *c, struct mr_bytes key, struct mr_bytes value, uint32_t
     *ret_at = (uint32_t)(c->used / UNIT);
     memcpy(p, &head, sizeof head);
     memcpy(p + sizeof head, value.p, value.n);
-    memcpy(p + sizeof head + padded(value.n), key.p, key.n);
+    p += sizeof head + padded(value.n);
+    if (padded(key.n) > key.n)
+        memset(p + padded(key.n) - UNIT, 0, UNIT);      /* same_key compares words */
+    memcpy(p, key.p, key.n);
     c->used += n;
     c->count++;
     return true;
@@ -164,47 +185,133 @@ grow_slots(struct collector *c)
     return true;
 }
 
-static enum collect_result
-fold_add(struct collector *c, struct mr_bytes key, struct mr_bytes value)
+/* A pair on its way into the table. */
+struct incoming {
+    struct mr_bytes key, value;
+    uint64_t hash;
+    uint64_t word;          /* of a key of up to 8 bytes */
+};
+
+static bool
+same_key(const struct incoming *in, struct mr_bytes k)
 {
-    uint64_t h = collect_hash(key.p, key.n), tag = h & ~(uint64_t)UINT32_MAX;
+    uint64_t w;
+
+    if (k.n != in->key.n)
+        return false;
+    if (k.n > UNIT)
+        return memcmp(k.p, in->key.p, k.n) == 0;
+    if (k.n == 0)
+        return true;
+    memcpy(&w, k.p, UNIT);
+    return w == in->word;
+}
+
+static enum collect_result
+fold_add(struct collector *c, const struct incoming *in)
+{
+    uint64_t tag = in->hash & ~(uint64_t)UINT32_MAX;
     struct mr_bytes k, v;
     uint32_t at;
     size_t i;
 
-    if (!fold_fits(c->fold, value.n))
+    if (!fold_fits(c->fold, in->value.n))
         return COLLECT_BAD_VALUE;
     if (c->count * 2 >= c->slot_count && !grow_slots(c))
         return COLLECT_NOMEM;
-    for (i = h & (c->slot_count - 1); c->slots[i]; i = (i + 1) & (c->slot_count - 1)) {
+    for (i = in->hash & (c->slot_count - 1); c->slots[i]; i = (i + 1) & (c->slot_count - 1)) {
         if ((c->slots[i] & ~(uint64_t)UINT32_MAX) != tag)
             continue;
         pair_at(c, (uint32_t)c->slots[i] - 1, &k, &v);
-        if (k.n == key.n && memcmp(k.p, key.p, key.n) == 0) {
-            if (v.n != value.n)
+        if (same_key(in, k)) {
+            if (v.n != in->value.n)
                 return COLLECT_BAD_VALUE;
-            fold_into(c->fold, c->pairs + (v.p - c->pairs), value.p, value.n);
+            fold_into(c->fold, c->pairs + (v.p - c->pairs), in->value.p, v.n);
             return COLLECT_OK;
         }
     }
-    if (c->count && c->used + pair_bytes(key.n, value.n) + c->slot_count * sizeof *c->slots > c->limit)
+    if (c->count && c->used + pair_bytes(in->key.n, in->value.n) + c->slot_count * sizeof *c->slots > c->limit)
         return COLLECT_FULL;
-    if (!append(c, key, value, &at))
+    if (!append(c, in->key, in->value, &at))
         return COLLECT_NOMEM;
     c->slots[i] = tag | (at + 1);
     return COLLECT_OK;
 }
 
-enum collect_result
-collect_add(struct collector *c, struct mr_bytes key, struct mr_bytes value)
+/* The pair at *p, with its hash.  readable: bytes from *p on that may be read. */
+static void
+take(const char **p, size_t readable, struct incoming *in)
 {
+    struct mr_pair head;
+
+    memcpy(&head, *p, sizeof head);
+    in->key = (struct mr_bytes){ *p + sizeof head, head.key_len };
+    in->value = (struct mr_bytes){ in->key.p + head.key_len, head.value_len };
+    *p = in->value.p + head.value_len;
+    in->word = 0;
+    if (head.key_len > UNIT || head.key_len == 0 || readable < sizeof head + UNIT) {
+        in->hash = collect_hash(in->key.p, in->key.n);
+        if (head.key_len <= UNIT)
+            memcpy(&in->word, in->key.p, in->key.n);
+    } else {
+        in->word = short_word(in->key.p, in->key.n);
+        in->hash = hash_last(in->key.n * UINT64_C(0x9e3779b97f4a7c15), in->word);
+    }
+}
+
+/* Look-ups in a table larger than the caches wait for memory: some pairs at a time are hashed, then all their slots
+ * fetched, then all their entries, and only then folded, in order. */
+static enum collect_result
+fold_run(struct collector *c, const char **p, const char *end, size_t *added)
+{
+    struct incoming in[FOLD_AHEAD];
+    enum collect_result r = COLLECT_OK;
+    const char *at = *p;
+    size_t n = 0, done = 0;
+
+    while (n < FOLD_AHEAD && at < end) {
+        take(&at, (size_t)(end - at), &in[n]);
+        if (c->slot_count)
+            __builtin_prefetch(&c->slots[in[n].hash & (c->slot_count - 1)]);
+        n++;
+    }
+    for (size_t i = 0; c->slot_count && i < n; i++) {
+        uint64_t slot = c->slots[in[i].hash & (c->slot_count - 1)];
+
+        if (slot)
+            __builtin_prefetch(c->pairs + (size_t)((uint32_t)slot - 1) * UNIT);
+    }
+    while (done < n && (r = fold_add(c, &in[done])) == COLLECT_OK)
+        done++;
+    *added += done;
+    *p = done < n ? in[done].key.p - sizeof(struct mr_pair) : at;
+    return r;
+}
+
+enum collect_result
+collect_add(struct collector *c, const char **p, const char *end, size_t *ret_added)
+{
+    enum collect_result r = COLLECT_OK;
+    struct mr_bytes key, value;
     uint32_t at;
 
-    if (c->fold != MR_FOLD_NONE)
-        return fold_add(c, key, value);
-    if (c->count && c->used + pair_bytes(key.n, value.n) + c->count * sizeof *c->refs > c->limit)
-        return COLLECT_FULL;
-    return append(c, key, value, &at) ? COLLECT_OK : COLLECT_NOMEM;
+    *ret_added = 0;
+    while (r == COLLECT_OK && *p < end) {
+        const char *next = *p;
+
+        if (c->fold != MR_FOLD_NONE) {
+            r = fold_run(c, p, end, ret_added);
+            continue;
+        }
+        pair_get(&next, &key, &value);
+        if (c->count && c->used + pair_bytes(key.n, value.n) + c->count * sizeof *c->refs > c->limit)
+            return COLLECT_FULL;
+        if (!append(c, key, value, &at))
+            return COLLECT_NOMEM;
+        *p = next;
+        ++*ret_added;
+    }
+    return r;
 }
 
 /* Order within a run of one partition whose prefixes are equal (or, with compare, of any). */

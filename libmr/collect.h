@@ -41,9 +41,26 @@ void collect_init(struct collector *c, enum mr_fold fold, size_t limit);
 void collect_fini(struct collector *c);
 void collect_clear(struct collector *c);        /* empty; keeps its memory */
 
-/* Add or fold a pair.  COLLECT_FULL: nothing was done; sort, write and clear first.  A single pair always fits
- * an empty collector. */
-enum collect_result collect_add(struct collector *c, struct mr_bytes key, struct mr_bytes value);
+/* Next pair of a flat run of pairs: advances *p, returns its parts. */
+static inline void
+pair_get(const char **p, struct mr_bytes *key, struct mr_bytes *value)
+{
+    struct mr_pair head;
+
+    memcpy(&head, *p, sizeof head);
+    key->p = *p + sizeof head;
+    key->n = head.key_len;
+    value->p = key->p + key->n;
+    value->n = head.value_len;
+    *p = value->p + value->n;
+}
+
+/*
+ * Add or fold the pairs of a flat run [*p, end), in order; *p moves behind those that were added, *ret_added says how
+ * many.  COLLECT_FULL: the pair at *p has no room; sort, write and clear, then go on.  A single pair always fits an
+ * empty collector.
+ */
+enum collect_result collect_add(struct collector *c, const char **p, const char *end, size_t *ret_added);
 
 /* The pair that a reference means. */
 void collect_get(const struct collector *c, const struct collect_ref *ref, struct mr_bytes *ret_key, struct mr_bytes *ret_value);

@@ -222,30 +222,31 @@ void
 sink_collect(struct attempt *a, const char *p, size_t n)
 {
     const char *end = p + n;
-    struct mr_bytes key, value;
     bool folds = a->job->fold != MR_FOLD_NONE;
+    int64_t *counters = a->progress.counters;
 
     while (p < end) {
-        enum collect_result r;
+        const char *from = p;
+        size_t added;
+        enum collect_result r = collect_add(&a->collect, &p, end, &added);
 
-        pair_get(&p, &key, &value);
-        a->progress.counters[MRC_MAP_OUTPUT_RECORDS]++;
-        a->progress.counters[MRC_MAP_OUTPUT_BYTES] += (int64_t)(key.n + value.n);
-        if (folds)
-            a->progress.counters[MRC_COMBINE_INPUT_RECORDS]++;
-        if ((r = collect_add(&a->collect, key, value)) == COLLECT_FULL) {
-            a->progress.counters[MRC_SPILLS]++;
-            if (folds)
-                a->progress.counters[MRC_COMBINE_OUTPUT_RECORDS] += (int64_t)a->collect.count;
+        counters[MRC_MAP_OUTPUT_RECORDS] += (int64_t)added;
+        counters[MRC_MAP_OUTPUT_BYTES] += p - from - (int64_t)(added * sizeof(struct mr_pair));
+        counters[MRC_COMBINE_INPUT_RECORDS] += folds ? (int64_t)added : 0;
+        if (r == COLLECT_FULL) {
+            counters[MRC_SPILLS]++;
+            counters[MRC_COMBINE_OUTPUT_RECORDS] += folds ? (int64_t)a->collect.count : 0;
             spill_collected(a, false);
             keep_spill(a);
-            r = collect_add(&a->collect, key, value);
-        }
-        if (r == COLLECT_BAD_VALUE)
+        } else if (r == COLLECT_BAD_VALUE) {
+            struct mr_bytes key, value;
+
+            pair_get(&p, &key, &value);
             attempt_fail(a, why_set(a->why, RC_JOB_FAILED, "a value of %zu bytes does not fit the job's fold: use the "
                                     "mr_emit_ call of its type", value.n));
-        if (r != COLLECT_OK)
+        } else if (r != COLLECT_OK) {
             attempt_fail(a, why_set(a->why, RC_NOMEM, "no memory to collect map output"));
+        }
     }
 }
 
