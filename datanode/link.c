@@ -6,6 +6,7 @@
 
 #include "core/base/attr.h"
 #include "core/base/clock.h"
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/rng.h"
@@ -191,7 +192,10 @@ try_register(struct dn_link *l, struct why *why)
     enum rc rc;
 
     arena_init(&arena, DN_ARENA);
-    if ((rc = ask_to_register(l, &arena, &asked, &reply, why)) != RC_OK || (rc = adopt(l, reply, why)) != RC_OK)
+    if ((rc = ask_to_register(l, &arena, &asked, &reply, why)) != RC_OK)
+        goto out;
+    CRASH_POINT(dn_registering);
+    if ((rc = adopt(l, reply, why)) != RC_OK)
         goto out;
     if (asked->n_storages == 0 && (rc = ask_to_register(l, &arena, &asked, &reply, why)) != RC_OK)
         goto out;

@@ -5,6 +5,7 @@
 
 #include "core/base/attr.h"
 #include "core/base/clock.h"
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "datanode/link_priv.h"
@@ -77,8 +78,10 @@ copy_run(void *arg)
     copy.client_name_n = strlen(name);
     for (size_t i = 0; i < task->target_count; i++) {
         copy.to = task->targets[i].at;
-        if (dn_send_copy(dn, &copy, &peer_failed, &why) == RC_OK)
+        if (dn_send_copy(dn, &copy, &peer_failed, &why) == RC_OK) {
+            CRASH_POINT(dn_copy_sent);
             continue;
+        }
         /* The NameNode decides what follows, and knows whether the block was deleted meanwhile: it does the warning. */
         log_info("copy_failed", "block=%" PRId64 " reason=\"%s\"", (int64_t)task->id.v, why.text);
         report_failure(task, why.text, peer_failed ? task->targets[i].uuid : NULL);

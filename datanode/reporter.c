@@ -4,6 +4,7 @@
 
 #include "core/base/attr.h"
 #include "core/base/clock.h"
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "datanode/link_priv.h"
@@ -77,7 +78,9 @@ send_changes(struct dn_link *l, uint64_t epoch, struct why *why)
         q.node_uuid = l->uuid;
         q.epoch = epoch;
         q.storages = list;
+        CRASH_POINT(dn_before_report);
         rc = dn_link_call(l, epoch, ROW_dn_blocks_changed, &q.base, &arena, DN_CALL_MS, &m, why);
+        CRASH_POINT(dn_after_report);
         for (size_t i = 0; rc == RC_OK && i < q.n_storages; i++)
             dn_store_sent(l->dn->store, volumes[i], seqs[i]);
     } while (rc == RC_OK);
@@ -207,7 +210,10 @@ full_report(struct dn_link *l, uint64_t epoch, unsigned volume, struct why *why)
         goto out;
     }
     dn_ranges(f.replicas, f.n, RANGE_REPLICAS, f.ranges);
-    if ((rc = send_hashes(&f, &arena, &differ, why)) != RC_OK || (rc = send_ranges(&f, differ, why)) != RC_OK)
+    if ((rc = send_hashes(&f, &arena, &differ, why)) != RC_OK)
+        goto out;
+    CRASH_POINT(dn_hashes_sent);
+    if ((rc = send_ranges(&f, differ, why)) != RC_OK)
         goto out;
     dn_store_sent(l->dn->store, volume, f.seq);
     metric_add(&l->dn->metrics.reports, 1);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/attr.h"
+#include "core/base/faults.h"
 #include "core/base/mem.h"
 #include "datanode/replica.h"
 
@@ -204,6 +205,7 @@ dn_sink_write(struct dn_sink *s, const struct dn_sums *sender, const struct dtp_
     if (s->tail_synced && (rc = io_sync(s->io, s->data_fd, why)) != RC_OK)
         return rc;
     s->tail_synced = false;
+    CRASH_POINT(dn_data_written);
     if ((rc = io_pwrite(s->io, s->meta_fd, s->sums.p, s->sums.n, meta_at, why)) != RC_OK)
         return rc;
     s->bytes += n;
@@ -216,10 +218,14 @@ dn_sink_sync(struct dn_sink *s, struct why *why)
 {
     enum rc rc;
 
-    if (!s->dirty)
+    if (!s->dirty || old_bug(OLD_BUG_ACK_BEFORE_FSYNC))
         return RC_OK;
-    if ((rc = io_sync(s->io, s->data_fd, why)) != RC_OK || (rc = io_sync(s->io, s->meta_fd, why)) != RC_OK)
+    if ((rc = io_sync(s->io, s->data_fd, why)) != RC_OK)
         return rc;
+    CRASH_POINT(dn_data_synced);
+    if ((rc = io_sync(s->io, s->meta_fd, why)) != RC_OK)
+        return rc;
+    CRASH_POINT(dn_meta_synced);
     s->dirty = false;
     s->tail_synced = s->bytes % s->meta.chunk != 0;
     return RC_OK;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/base/rng.h"
 #include "datanode/store_priv.h"
@@ -480,6 +481,7 @@ dn_replica_unlink(struct dn_store *s, struct dn_replica *r, struct why *why)
 
     dn_path_data(pool, place, (struct block_id){ r->id }, &path);
     if ((rc = unlink_one(s, path.p, why)) == RC_OK) {
+        CRASH_POINT(dn_data_unlinked);
         dn_path_meta(pool, place, (struct block_id){ r->id }, r->stamp, &path);
         rc = unlink_one(s, path.p, why);
     }

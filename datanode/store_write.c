@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "core/base/faults.h"
 #include "datanode/store_priv.h"
 
 static void
@@ -112,6 +113,7 @@ create(struct dn_store *s, struct dn_claim *claim, const struct dn_write_options
     struct dn_path data, meta;
     enum rc rc;
 
+    CRASH_POINT(dn_setup_claimed);
     dn_path_data(pool, place, (struct block_id){ r->id }, &data);
     dn_path_meta(pool, place, (struct block_id){ r->id }, r->stamp, &meta);
     if ((rc = dn_sink_create(sink, s->w.io, data.p, meta.p, o->chunk, why)) != RC_OK) {
@@ -119,6 +121,7 @@ create(struct dn_store *s, struct dn_claim *claim, const struct dn_write_options
         drop(s, claim);
         return rc;
     }
+    CRASH_POINT(dn_setup_created);
     mutex_lock(s->w.threads, s->mu);
     if (r->state == RS_RBW)
         (void)dn_change_push(s, DN_RECEIVING, r);
@@ -166,6 +169,7 @@ need_leaf(struct dn_store *s, struct dn_volume *v, struct block_id id, struct dn
         return RC_OK;
     if ((rc = io_mkdirs(s->w.io, ret->p, 0700, why)) != RC_OK)
         return rc;
+    CRASH_POINT(dn_leaf_made);
     mutex_lock(s->w.threads, s->mu);
     v->leaf[leaf / 64] |= UINT64_C(1) << (leaf % 64);
     mutex_unlock(s->w.threads, s->mu);
@@ -198,12 +202,16 @@ move_files(struct dn_store *s, const struct dn_replica *r, enum dn_place to_plac
     if ((rc = io_rename(s->w.io, from.p, to.p, why)) != RC_OK)
         return rc;
     if (to_place != from_place) {
+        CRASH_POINT(dn_meta_renamed);
         dn_path_data(v->d.pool, from_place, id, &from);
         dn_path_data(v->d.pool, to_place, id, &to);
         if ((rc = io_rename(s->w.io, from.p, to.p, why)) != RC_OK)
             return rc;
     }
-    return io_sync_dir(s->w.io, dir.p, why);
+    CRASH_POINT(dn_data_renamed);
+    rc = io_sync_dir(s->w.io, dir.p, why);
+    CRASH_POINT(dn_dir_synced);
+    return rc;
 }
 
 /* RBW, RWR or FINALIZED becomes an RBW of the plan's stamp and length. */
@@ -220,10 +228,12 @@ reopen(struct dn_store *s, struct dn_claim *claim, const struct dn_write_plan *p
         dn_store_judge(s, r->volume, rc, why);
         return rc;
     }
+    CRASH_POINT(dn_reopen_moved);
     dn_path_data(pool, DN_IN_RBW, (struct block_id){ r->id }, &data);
     dn_path_meta(pool, DN_IN_RBW, (struct block_id){ r->id }, plan->stamp, &meta);
     rc = dn_sink_open(sink, s->w.io, data.p, meta.p, plan->keep, why);
     dn_store_judge(s, r->volume, rc, why);
+    CRASH_POINT(dn_reopened);
     mutex_lock(s->w.threads, s->mu);
     set_state(r, RS_RBW);
     r->stamp = plan->stamp;
@@ -260,6 +270,7 @@ settle(struct dn_store *s, struct dn_claim *claim, struct stamp stamp, uint64_t 
     *ret_seq = dn_change_push(s, DN_RECEIVED, r);
     cond_broadcast(s->w.threads, s->visible);
     mutex_unlock(s->w.threads, s->mu);
+    CRASH_POINT(dn_finalized);
     return RC_OK;
 }
 

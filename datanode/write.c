@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/base/clock.h"
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/io/queue.h"
@@ -136,8 +137,10 @@ open_mirror(struct write *x, OpWriteBlockProto *op, struct why *why)
             rc = why_set(why, RC_REMOTE, "next node answers %s: %.*s", dtp_status_name((unsigned)m->status),
                          (int)m->message.len, (const char *)m->message.data);
     }
-    if (rc == RC_OK)
+    if (rc == RC_OK) {
+        CRASH_POINT(dn_setup_mirrored);
         return rc;
+    }
     log_info("pipeline_not_opened", "block=%" PRId64 " next=%s:%u rc=%s reason=\"%s\"", (int64_t)x->q.id.v, to.host,
              to.port, rc_name(rc), why->text);
     if (x->copy) {                      /* this copy is worth having without the next */
@@ -202,8 +205,13 @@ respond(struct write *x, struct dn_pending *p)
     } else if (go_on && p->seqno >= 0) {
         dn_store_progress(x->dn->store, &x->claim, 0, p->end);
     }
+    if (p->last)
+        CRASH_POINT(dn_before_last_ack);
+    else
+        CRASH_POINT(dn_before_ack);
     if (dtp_send_ack(&x->session->conn, &to, &why) != RC_OK)
         return false;
+    CRASH_POINT(dn_after_ack);
     if (go_on && p->last)
         atomic_store(&x->done, true);
     return go_on;
@@ -254,6 +262,7 @@ store_packet(struct write *x, const struct dtp_packet *p, struct why *why)
         dn_store_judge(x->dn->store, x->volume, rc, why);
         if (rc != RC_OK)
             return rc;
+        CRASH_POINT(dn_packet_written);
         dn_store_progress(x->dn->store, &x->claim, x->sink.bytes, 0);
         metric_add(&x->dn->metrics.written_bytes, p->data_n);
     }
@@ -400,6 +409,7 @@ end_copy(struct write *x, struct why *why)
     struct dn *dn = x->dn;
     enum rc rc;
 
+    CRASH_POINT(dn_copy_received);
     if (dn_copy_end(&x->q) == RS_RBW) {
         rc = dn_store_convert(dn->store, &x->claim, &x->sink, why);
     } else if ((rc = dn_store_finalize(dn->store, &x->claim, &x->sink, &x->seq, why)) == RC_OK) {

@@ -2,6 +2,7 @@
 
 
 #include "core/base/clock.h"
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/io/io.h"
@@ -219,14 +220,17 @@ core_loop(void *arg)
             handle(jt, items[i]);
         jt_core_tick(&jt->core, &jt->now);
         jt_core_assign(&jt->core, &jt->now);
+        CRASH_POINT(jt_before_commit);
         if (jt_store_commit(jt->core.store, &why) != RC_OK) {
             log_error("commit_failed", "why=%s", why.text);
             __atomic_store_n(&jt->failed, true, __ATOMIC_SEQ_CST);
             break;
         }
+        CRASH_POINT(jt_after_commit);
         jt_serve_order_waits(jt);
         jt_serve_status_waits(jt);
         let_answers_out(jt);
+        CRASH_POINT(jt_answered);
         let_work_out(jt);
     }
     queue_stop(jt->queue);

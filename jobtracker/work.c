@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/arena.h"
+#include "core/base/faults.h"
 #include "core/base/mem.h"
 #include "dfsclient/fs.h"
 
@@ -141,6 +142,7 @@ jt_work_prepare(struct jt_hand *h, const struct jt_work *w, struct why *why)
     arena_init(&a, 1 * MB);
     rc = make_out(h, w, &a, why);
     arena_fini(&a);
+    CRASH_POINT(jt_prepared);
     return rc;
 }
 
@@ -155,11 +157,15 @@ jt_work_commit(struct jt_hand *h, const struct jt_work *w, struct why *why)
     if ((rc = be(h, w->user, why)) != RC_OK)
         return rc;
     arena_init(&a, WORK_ARENA);
+    CRASH_POINT(jt_committing);
     if ((rc = is_committed(h, w, &a, &done, why)) != RC_OK || done || (rc = make_out(h, w, &a, why)) != RC_OK)
         goto out;
-    for (size_t i = 0; i < w->part_count; i++)
+    for (size_t i = 0; i < w->part_count; i++) {
         if ((rc = gather(h, w, i, &a, why)) != RC_OK)
             goto out;
+        CRASH_POINT(jt_gathered);
+    }
+    CRASH_POINT(jt_before_rename);
     rc = RC_NOMEM;
     if ((out = arena_printf(&a, "%s/out", w->work)) == NULL)
         (void)why_rc(why, rc);
@@ -168,6 +174,7 @@ jt_work_commit(struct jt_hand *h, const struct jt_work *w, struct why *why)
         rc = RC_OK;                 /* the reply of an earlier rename was lost */
     else if (rc == RC_EXISTS)
         rc = why_set(why, RC_EXISTS, "%s was made by somebody else while the job ran", w->output);
+    CRASH_POINT(jt_after_rename);
 out:
     arena_fini(&a);
     return rc;
@@ -182,5 +189,6 @@ jt_work_clean(struct jt_hand *h, const struct jt_work *w, struct why *why)
     if ((rc = be(h, w->user, why)) != RC_OK)
         return rc;
     rc = fs_delete(h->fs, w->work, true, &deleted, why);
+    CRASH_POINT(jt_cleaned);
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }

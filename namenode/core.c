@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/check.h"
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/io/queue.h"
@@ -139,7 +140,8 @@ nn_core_load(struct nn_core *core, struct why *why)
 
     if ((rc = load_counters(core, why)) != RC_OK || (rc = last_txid(core, why)) != RC_OK ||
         (rc = nn_retry_new(core->nn->conf.retry_cache_ms, &core->retry, why)) != RC_OK ||
-        (rc = nn_retry_load(core->retry, &core->db, nn_core_now_ms(core), why)) != RC_OK ||
+        (!old_bug(OLD_BUG_RETRY_CACHE_FORGOTTEN) &&
+         (rc = nn_retry_load(core->retry, &core->db, nn_core_now_ms(core), why)) != RC_OK) ||
         (rc = nn_leases_new(core, &core->leases, why)) != RC_OK ||
         (rc = nn_blocks_new(core, &core->blocks, why)) != RC_OK)
         return rc;
@@ -258,6 +260,7 @@ keep_call(struct nn_core *core, struct rpc_call *call, struct why *why)
     if (g->edit_count > 0) {
         nn_txlog_add(&g->row, &c);
         g->row_count++;
+        CRASH_POINT(nn_call_kept);
         if (!buf_ok(&g->edits) || !buf_ok(&g->row)) {
             (void)why_rc(why, RC_NOMEM);
             lose(g, why);           /* the row cannot hold the group: undo all of it */
@@ -408,6 +411,8 @@ answer_all(struct nn_core *core, const struct why *why)
             answer(core, call);
         }
         call = next;
+        if (call != NULL)
+            CRASH_POINT(nn_between_replies);
     }
 }
 
@@ -475,6 +480,9 @@ commit_group(struct nn_core *core)
     uint64_t began_us = clock_mono_us(core->nn->world->clock);
     struct why why;
 
+    CRASH_POINT(nn_before_commit);
+    if (old_bug(OLD_BUG_REPLY_BEFORE_COMMIT))
+        answer_all(core, NULL);
     if (nn_exec(&core->db, SQL_COMMIT, &why) != RC_OK) {
         log_error("commit_failed", "txid=%" PRIu64 " reason=%s", core->txid + 1, why.text);
         if (why.rc == RC_NO_SPACE) {
@@ -487,6 +495,7 @@ commit_group(struct nn_core *core)
         }
         return;
     }
+    CRASH_POINT(nn_after_commit);
     metric_add(&m->groups, 1);
     metric_add(&m->changes, g->row_count);
     metric_add(&m->commit_us, clock_mono_us(core->nn->world->clock) - began_us);
@@ -501,6 +510,7 @@ commit_group(struct nn_core *core)
             log_warn("snapshot_not_published", "reason=%s next_try=group", why.text);
     }
     answer_all(core, NULL);
+    CRASH_POINT(nn_after_replies);
 }
 
 static void
@@ -528,6 +538,7 @@ checkpoint(struct nn_core *core)
 
     if (core->group->wal_pages < CHECKPOINT_PAGES)
         return;
+    CRASH_POINT(nn_before_checkpoint);
     r = sqlite3_wal_checkpoint_v2(core->db.sql, NULL, SQLITE_CHECKPOINT_PASSIVE, &log_pages, &done_pages);
     if (r != SQLITE_OK && r != SQLITE_BUSY) {
         (void)db_why(core->db.sql, r, &why, "checkpoint");
@@ -535,6 +546,7 @@ checkpoint(struct nn_core *core)
         if (why.rc != RC_NO_SPACE)
             nn_set_failed(core->nn);    /* what the database file holds is unknown */
     } else {
+        CRASH_POINT(nn_after_checkpoint);
         core->group->wal_pages = log_pages - done_pages;
     }
 }
@@ -569,6 +581,7 @@ nn_core_group(struct nn_core *core, struct nn_post **posts, size_t n)
     if (nn_exec(&core->db, SQL_BEGIN, &why) != RC_OK)
         lose(g, &why);
     run_periodic(core);         /* before the calls: what they hurry waits for the next group */
+    CRASH_POINT(nn_group_begun);
     for (size_t i = 0; i < n; i++) {
         if (posts[i]->call == NULL)
             run_post(core, posts[i]);

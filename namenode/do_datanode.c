@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/base/rng.h"
 #include "namenode/blockmap.h"
@@ -121,6 +122,7 @@ enum rc nn_do_dn_register(struct nn_core *core, struct rpc_call *call, const DnR
         return rc;
     nn_behind_check(core, n, req->seen_txid, req->seen_block_id, req->seen_stamp);
     core->snapshot_stale = true;
+    CRASH_POINT(nn_registered);
     log_info("datanode_registered", "node=%s uuid=%s storages=%zu rack=%s", n->address, n->uuid, n->storage_count, n->rack);
     return set_reply(core, call, req, n, ret, why);
 }
@@ -253,6 +255,7 @@ enum rc nn_do_dn_blocks_changed(struct nn_core *core, struct rpc_call *call, con
             if ((rc = nn_change_apply(core, s, req->storages[i]->changes[k], why)) != RC_OK)
                 return rc;
     }
+    CRASH_POINT(nn_changes_applied);
     nn_orders_kick(core);
     return RC_OK;
 }
@@ -286,6 +289,7 @@ enum rc nn_do_dn_report_range(struct nn_core *core, struct rpc_call *call, const
     n->heard_ms = nn_core_mono_ms(core);
     if ((rc = nn_report_range(core, s, req, &call->arena, why)) != RC_OK)
         return rc;
+    CRASH_POINT(nn_range_reported);
     nn_orders_kick(core);
     return RC_OK;
 }

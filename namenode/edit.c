@@ -1,5 +1,6 @@
 #include "namenode/edit.h"
 
+#include "core/base/faults.h"
 #include "namenode/core.h"
 
 static void
@@ -112,5 +113,6 @@ nn_edit_apply(struct nn_core *core, const struct nn_edit *e, struct why *why)
     if ((rc = nn_group_open_call(core, why)) != RC_OK || (rc = nn_edit_tables(&core->db, e, why)) != RC_OK)
         return rc;
     nn_group_add(core, e);
+    CRASH_POINT(nn_edit_applied);
     return RC_OK;
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/faults.h"
 #include "core/proto/ids.h"
 #include "namenode/blocks.h"
 #include "namenode/core.h"
@@ -452,6 +453,7 @@ nn_periodic_reclaim(struct nn_core *core, struct why *why)
     e.reclaim.inodes = span_of(ids.p, ids.n);
     if ((rc = nn_edit_apply(core, &e, why)) != RC_OK)
         goto out;
+    CRASH_POINT(nn_reclaimed);
     nn_periodic_hurry(core, NN_PERIODIC_RECLAIM);
     nn_blocks_freed(core);
 out:

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/rng.h"
@@ -133,6 +134,7 @@ open_database(struct nn *nn, struct why *why)
         goto out;
     if (empty && (rc = format(nn, why)) != RC_OK)
         goto out;
+    CRASH_POINT(nn_opened);
     /* A flipped bit in the WAL's first frames drops all of it: what says whose namespace this is must not be only
      * there, or the next start would make a new one.  On a full disk that has to wait. */
     if ((rc = db_exec(nn->core->db.sql, "PRAGMA wal_checkpoint(TRUNCATE)", why)) != RC_OK && rc != RC_NO_SPACE)
@@ -141,6 +143,7 @@ open_database(struct nn *nn, struct why *why)
         (rc = nn_disk_reserve(nn, &full, why)) != RC_OK)
         goto out;
     nn->core->disk_full = full;
+    CRASH_POINT(nn_loaded);
 out:
     return rc == RC_OK ? rc : why_prefix(why, "%s", nn->db_path);
 }

@@ -1,6 +1,7 @@
 #include "namenode/roster.h"
 
 
+#include "core/base/faults.h"
 #include "core/base/mem.h"
 #include "core/base/table.h"
 
@@ -157,8 +158,12 @@ enum rc nn_roster_flush(struct nn_roster *ro, struct why *why)
         return RC_OK;
     HASH_SORT(ro->entries, by_block);
     HASH_ITER(hh, ro->entries, e, next)
-        if (e->state == ENTRY_DIRTY && (rc = entry_write(ro, e, why)) != RC_OK)
-            return rc;
+        if (e->state == ENTRY_DIRTY) {
+            if ((rc = entry_write(ro, e, why)) != RC_OK)
+                return rc;
+            CRASH_POINT(nn_roster_row);
+        }
+    CRASH_POINT(nn_roster_flushed);
     return RC_OK;
 }
 

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "tasktracker/chan.h"
@@ -278,6 +279,7 @@ keep_output(struct talk *k, struct why *why)
     if (path == NULL || end->n_index != (size_t)a->job->reply->spec->reduces + 1)
         return why_set(why, RC_BAD_MESSAGE, "the map's index has %zu entries", end->n_index);
     k->output_path = NULL;
+    CRASH_POINT(tt_before_keep);
     return tt_output_add(k->tt, a->job, a->index, a->number, path, end->index, a->job->reply->spec->reduces, why);
 }
 
@@ -303,6 +305,9 @@ settle(struct talk *k, struct ending *e)
     if ((rc = keep_output(k, &why)) == RC_OK && k->sink != NULL) {
         rc = sink_finish(k->sink, k->end->written, &why);
         k->sink = NULL;
+        CRASH_POINT(tt_sink_finished);
+    } else if (rc == RC_OK) {
+        CRASH_POINT(tt_output_kept);
     }
     e->how = rc == RC_OK ? TT_ENDED_REQUEST__HOW__SUCCEEDED : TT_ENDED_REQUEST__HOW__FAILED;
     (void)snprintf(e->text, sizeof e->text, "%s", rc == RC_OK ? "" : why.text);
@@ -370,7 +375,9 @@ report(struct talk *k, const struct ending *e)
         req.n_counters = counts->n_counters;
     }
     arena_init(&arena, 64 * KB);
+    CRASH_POINT(tt_before_ended);
     rc = tt_call(k->tt, ROW_tt_ended, &req.base, &req.epoch, &arena, &reply, &why);
+    CRASH_POINT(tt_after_ended);
     if (rc != RC_OK && rc != RC_STOPPED)
         log_warn("end_not_reported", "attempt=%s why=%s", a->id, why.text);
     if (rc == RC_OK && !((const TtEndedReply *)(const void *)reply)->accepted) {
@@ -404,8 +411,10 @@ run(struct talk *k, struct ending *e)
     a->worker = k->worker;
     a->has_worker = true;
     tt_unlock(k->tt);
-    if ((rc = begin(k, &why)) == RC_OK)
+    if ((rc = begin(k, &why)) == RC_OK) {
+        CRASH_POINT(tt_attempt_begun);
         converse(k, e);
+    }
     else if (rc == RC_CLOSED)
         describe_death(k, e);
     else

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 
@@ -69,6 +70,7 @@ serve(struct tt *tt, int sock, struct why *why)
     rc = net_write(net, sock, out, sizeof out, tt_now(tt) + SEND_MS, why);
     if (rc == RC_OK && r.status == SHUFFLE_OK && r.bytes > q.offset) {
         rc = net->ops->send_file(net, sock, fd, at, r.bytes - q.offset, tt_now(tt) + SEND_MS, why);
+        CRASH_POINT(tt_segment_served);
         metric_add(&tt->metrics.shuffle_serves, 1);
         metric_add(&tt->metrics.shuffle_sent_bytes, rc == RC_OK ? r.bytes - q.offset : 0);
     }

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/conf/version.h"
 
@@ -303,6 +304,7 @@ run(struct daemon *d)
     (void)sigprocmask(SIG_BLOCK, &signals, NULL);       /* cannot fail with these arguments */
     (void)signal(SIGPIPE, SIG_IGN);
     world_posix(&world);
+    faults_announce();
     if (spec->start(&world, &d->conf, prepared, &d->self, &address, &why) != RC_OK) {
         print_problems(spec->name, why.text);
         return EXIT_FAILED;

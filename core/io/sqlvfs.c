@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/buf.h"
+#include "core/base/faults.h"
 #include "core/base/mem.h"
 #include "core/base/rng.h"
 #include "core/base/table.h"
@@ -183,6 +184,10 @@ file_write(sqlite3_file *sf, const void *p, int n, sqlite3_int64 at)
     }
     if (io_pwrite(f->v->world.io, f->fd, p, (size_t)n, (uint64_t)at, &why) != RC_OK)
         return file_write_failed(f, &why, SQLITE_IOERR_WRITE);
+    if (f->db == NULL)
+        CRASH_POINT(db_wal_written);
+    else
+        CRASH_POINT(db_page_written);
     return SQLITE_OK;
 }
 
@@ -215,6 +220,8 @@ file_sync(sqlite3_file *sf, int flags UNUSED)
                                       : file_sync_failed(f, &why, SQLITE_IOERR_DIR_FSYNC);
         f->sync_dir = false;
     }
+    if (f->db == NULL)
+        CRASH_POINT(db_wal_synced);
     return SQLITE_OK;
 }
 
