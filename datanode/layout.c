@@ -91,14 +91,14 @@ dn_path_meta(const char *pool, enum dn_place place, struct block_id id, struct s
     (void)snprintf(ret->p + n, sizeof ret->p - n, "/blk_%" PRId64 "_%" PRIu64 ".meta", (int64_t)id.v, stamp.v);
 }
 
-/* A decimal number as we print it ourselves: no spaces, plus signs or leading zeros. */
+/* A decimal number as we print it ourselves: no spaces, plus signs or leading zeros, and no minus zero. */
 static bool
 number(const char **p, bool sign, uint64_t *ret)
 {
     const char *digits = *p + (sign && **p == '-');
     char *end;
 
-    if (*digits < '0' || *digits > '9' || (*digits == '0' && digits[1] >= '0' && digits[1] <= '9'))
+    if (*digits < '0' || *digits > '9' || (*digits == '0' && (digits != *p || (digits[1] >= '0' && digits[1] <= '9'))))
         return false;
     errno = 0;
     *ret = sign ? (uint64_t)strtoll(*p, &end, 10) : strtoull(*p, &end, 10);

@@ -39,9 +39,21 @@ find_symbol(const uint8_t *p, size_t n, const Elf64_Ehdr *e, const Elf64_Shdr *s
 
     if (!copy_at(p, n, e->e_shoff + (uint64_t)s->sh_link * sizeof names, &names, sizeof names))
         return false;
-    for (uint64_t at = 0; s->sh_size >= sizeof *ret && at <= s->sh_size - sizeof *ret; at += sizeof *ret)
+    if (s->sh_offset > n || s->sh_size > n - s->sh_offset)
+        return false;
+    for (uint64_t at = 0; s->sh_size - at >= sizeof *ret; at += sizeof *ret)
         if (copy_at(p, n, s->sh_offset + at, ret, sizeof *ret) && ret->st_name < names.sh_size &&
             copy_at(p, n, names.sh_offset + ret->st_name, name, sizeof name) && memcmp(name, MR_SYMBOL, sizeof name) == 0)
+            return true;
+    return false;
+}
+
+/* The table of symbols: a file has one, and of one with more the first counts, so that no file is read many times over. */
+static bool
+find_symbols(const uint8_t *p, size_t n, const Elf64_Ehdr *e, Elf64_Shdr *ret)
+{
+    for (unsigned i = 0; i < e->e_shnum; i++)
+        if (copy_at(p, n, e->e_shoff + (uint64_t)i * sizeof *ret, ret, sizeof *ret) && ret->sh_type == SHT_DYNSYM)
             return true;
     return false;
 }
@@ -56,14 +68,12 @@ mr_elf_map_only(const char *path, const uint8_t *p, size_t n, bool *ret, struct 
     uint64_t at;
     int map_only;
 
-    if (copy_at(p, n, 0, &e, sizeof e) && e.e_shentsize == sizeof s && e.e_phentsize == sizeof(Elf64_Phdr))
-        for (unsigned i = 0; i < e.e_shnum; i++)
-            if (copy_at(p, n, e.e_shoff + (uint64_t)i * sizeof s, &s, sizeof s) && s.sh_type == SHT_DYNSYM &&
-                find_symbol(p, n, &e, &s, &sym) && sym.st_size >= end &&
-                file_offset(p, n, &e, sym.st_value + offsetof(struct mr_job, map_only), &at) &&
-                copy_at(p, n, at, &map_only, sizeof map_only)) {
-                *ret = map_only != 0;
-                return RC_OK;
-            }
+    if (copy_at(p, n, 0, &e, sizeof e) && e.e_shentsize == sizeof s && e.e_phentsize == sizeof(Elf64_Phdr) &&
+        find_symbols(p, n, &e, &s) && find_symbol(p, n, &e, &s, &sym) && sym.st_size >= end &&
+        file_offset(p, n, &e, sym.st_value + offsetof(struct mr_job, map_only), &at) &&
+        copy_at(p, n, at, &map_only, sizeof map_only)) {
+        *ret = map_only != 0;
+        return RC_OK;
+    }
     return why_set(why, RC_BAD_JOB, "%s does not export " MR_SYMBOL ": its source needs MR_JOB(...) from mr.h", path);
 }

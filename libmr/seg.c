@@ -11,6 +11,7 @@
 #define PAIR_MAX    ((size_t)1 << 30)
 #define HEAD_BYTES  12
 #define LZ4_FLAG    UINT32_C(0x80000000)
+#define LZ4_RATIO   255                 /* a byte of lz4 stands for at most so many */
 
 uint64_t
 seg_prefix(struct mr_bytes key)
@@ -187,7 +188,8 @@ read_block(struct seg_reader *r, struct why *why)
     raw_len = get_le32(head);
     stored_len = get_le32(head + 4) & ~LZ4_FLAG;
     packed = (get_le32(head + 4) & LZ4_FLAG) != 0;
-    if (stored_len > r->end - r->at || raw_len > 2 * PAIR_MAX || (!packed && raw_len && raw_len != stored_len))
+    if (stored_len > r->end - r->at || raw_len > 2 * PAIR_MAX ||
+        (packed ? raw_len / LZ4_RATIO > stored_len : raw_len != 0 && raw_len != stored_len))
         return corrupt(r, "a block's length", why);
     buf_clear(&r->stored);
     buf_clear(&r->raw);

@@ -6,20 +6,14 @@
  * What must hold: no call before the context, no memory beyond the limits, and
  * every method's request decodes or is refused with a text.
  */
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "tests/fuzz/fuzz.h"
 
-#include "core/base/check.h"
-#include "core/base/mem.h"
 #include "core/proto/client_namenode.pb-c.h"
 #include "core/rpc/decode.h"
 #include "core/rpc/dispatch.h"
 #include "core/rpc/frame.h"
 
 #define FRAME_MAX (64 * KB)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 static bool
 may_proxy(void *arg, const char *real, const char *user, const struct net_addr *peer)
@@ -40,7 +34,7 @@ decode_call(const struct frame_call *call)
     struct why why;
     char name[64];
 
-    if (call->method.n < sizeof name) {
+    if (call->method.n > 0 && call->method.n < sizeof name) {
         memcpy(name, call->method.p, call->method.n);
         name[call->method.n] = '\0';
         m = protobuf_c_service_descriptor_get_method_by_name(service, name);

@@ -68,7 +68,7 @@ END_TEST
 
 START_TEST(names_that_are_not_ours_are_not_taken)
 {
-    static const char *const foreign[] = { "blk_", "blk_x", "blk_1x", "blk_01", "blk_ 1", "blk_+1", "lk_1", "blk_1.tmp",
+    static const char *const foreign[] = { "blk_", "blk_x", "blk_1x", "blk_01", "blk_-0", "blk_-01", "blk_ 1", "blk_+1", "lk_1", "blk_1.tmp",
                                            "blk_99999999999999999999", "" };
     struct block_id id;
     struct stamp stamp;

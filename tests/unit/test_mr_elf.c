@@ -117,6 +117,21 @@ START_TEST(every_byte_may_be_anything_without_harm)
 }
 END_TEST
 
+START_TEST(a_table_of_symbols_longer_than_the_file_is_not_walked)
+{
+    struct file f;
+    struct why why;
+    bool got;
+
+    make(&f, 1);
+    f.names[8] = 'x';
+    f.sh[0].sh_size = UINT64_MAX;
+    ck_assert_int_eq(mr_elf_map_only("a.so", (uint8_t *)&f, sizeof f, &got, &why), RC_BAD_JOB);
+    f.sh[0].sh_offset = UINT64_MAX - 7;
+    ck_assert_int_eq(mr_elf_map_only("a.so", (uint8_t *)&f, sizeof f, &got, &why), RC_BAD_JOB);
+}
+END_TEST
+
 Suite *
 suite_mr_elf(void)
 {
@@ -126,6 +141,7 @@ suite_mr_elf(void)
     tcase_add_test(t, map_only_is_found_where_the_symbol_says);
     tcase_add_test(t, file_without_the_symbol_is_no_job);
     tcase_add_test(t, every_shortened_file_is_refused_without_reading_beyond_it);
+    tcase_add_test(t, a_table_of_symbols_longer_than_the_file_is_not_walked);
     tcase_add_test(t, every_byte_may_be_anything_without_harm);
     suite_add_tcase(s, t);
     return s;

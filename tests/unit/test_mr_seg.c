@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "core/base/mem.h"
+#include "core/io/crc.h"
 #include "libmr/seg.h"
 #include "tests/unit/suites.h"
 
@@ -100,6 +101,22 @@ START_TEST(a_segment_cut_short_is_corrupt)
 }
 END_TEST
 
+START_TEST(a_block_that_lz4_could_not_have_made_takes_no_memory)
+{
+    uint8_t block[12 + 5] = { 0, 0, 0, 0x40, 5, 0, 0, 0x80 };      /* a gigabyte in five bytes */
+    struct why why;
+    unsigned pairs;
+    FILE *f = tmpfile();
+
+    put_le32(block + 8, crc32c(crc32c(0, block, 8), block + 12, 5));
+    ck_assert_uint_eq(fwrite(block, 1, sizeof block, f), sizeof block);
+    ck_assert_int_eq(fflush(f), 0);
+    ck_assert_int_eq(read_segment(fileno(f), sizeof block, &pairs, &why), RC_CORRUPT);
+    ck_assert_ptr_nonnull(strstr(why.text, "a block's length"));
+    (void)fclose(f);
+}
+END_TEST
+
 Suite *suite_mr_seg(void);
 
 Suite *
@@ -111,6 +128,7 @@ suite_mr_seg(void)
     tcase_add_test(t, what_is_written_is_read_plain_and_compressed);
     tcase_add_test(t, any_flipped_bit_is_found);
     tcase_add_test(t, a_segment_cut_short_is_corrupt);
+    tcase_add_test(t, a_block_that_lz4_could_not_have_made_takes_no_memory);
     suite_add_tcase(s, t);
     return s;
 }
