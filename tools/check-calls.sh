@@ -39,7 +39,7 @@ BEGIN {
     if (is_comment)
         next
     sub(/\/\*.*/, "", text)
-    banned = FILENAME ~ /^(core\/base|tests|tools|jobs)\// ? unsafe : unsafe "|" heap
+    banned = FILENAME ~ /^(core\/base|tests|tools|jobs|bench)\// ? unsafe : unsafe "|" heap
     while (match(text, "(^|[^A-Za-z0-9_.>])(" banned ")[ \t]*\\(")) {
         name = substr(text, RSTART, RLENGTH)
         gsub(/[^A-Za-z0-9_]/, "", name)
