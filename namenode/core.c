@@ -23,6 +23,7 @@
 #include "namenode/txlog.h"
 
 #define CHECKPOINT_PAGES 4000       /* of the WAL, 16 MB */
+#define LOST_PAUSE_US (100 * 1000)
 
 /* How a call of the open group ends once the group has committed; call->app points to it, in the call's arena. */
 struct outcome {
@@ -443,6 +444,17 @@ write_row(struct nn_core *core, struct why *why)
     return nn_run(&core->db, st, why);
 }
 
+/* What hurried in a group that was lost waits a little: a disk does not become less full by trying. */
+static void
+postpone_periodic(struct nn_core *core)
+{
+    uint64_t soon_us = clock_mono_us(core->nn->world->clock) + LOST_PAUSE_US;
+
+    for (size_t i = 0; i < NN_PERIODIC_COUNT; i++)
+        if (core->due_us[i] < soon_us)
+            core->due_us[i] = soon_us;
+}
+
 /* Nothing of the group was done: undo soft state, tell everybody to try again. */
 static void
 lose_group(struct nn_core *core)
@@ -468,6 +480,7 @@ lose_group(struct nn_core *core)
         nn_set_failed(core->nn);
         return;
     }
+    postpone_periodic(core);
     (void)why_set(&why, RC_BUSY, "the NameNode could not store this change, try again: %s", cause->text);
     answer_all(core, &why);
 }

@@ -1,12 +1,14 @@
 /* Groups, the log, the retry cache, restarts. */
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/base/rng.h"
 #include "core/io/queue.h"
 #include "core/proto/ids.h"
 #include "namenode/core.h"
 #include "namenode/edit.h"
+#include "namenode/periodic.h"
 #include "namenode/retry.h"
 #include "namenode/verify.h"
 #include "tests/unit/nn_fixture.h"
@@ -279,6 +281,21 @@ START_TEST(disk_that_is_full_at_the_commit_undoes_the_group_and_the_namenode_goe
 }
 END_TEST
 
+START_TEST(work_hurried_in_a_lost_group_is_not_tried_again_at_once)
+{
+    struct nn_core *core = f.nn->core;
+    bool deleted;
+
+    ck_assert_int_eq(fixture_mkdirs(&f, "root", "/tree/of/names", 0755, NULL), RC_OK);
+    f.full = true;
+    ck_assert_int_eq(fixture_delete(&f, "root", "/tree", true, &deleted, NULL), RC_BUSY);
+    for (size_t i = 0; i < NN_PERIODIC_COUNT; i++)
+        ck_assert_uint_gt(core->due_us[i], clock_mono_us(f.world.clock));
+    f.full = false;
+    fixture_check_replay(&f);
+}
+END_TEST
+
 START_TEST(second_namenode_on_the_same_folder_is_refused_by_name)
 {
     struct nn_options o = { .conf = &f.conf, .superuser = "root" };
@@ -382,6 +399,7 @@ suite_nn_group(void)
     tcase_add_test(c, refused_call_leaves_nothing_of_its_edits);
     tcase_add_test(c, posted_work_behind_a_lost_transaction_is_done_in_a_later_group);
     tcase_add_test(c, full_database_undoes_the_whole_group_and_tells_everybody_to_retry);
+    tcase_add_test(c, work_hurried_in_a_lost_group_is_not_tried_again_at_once);
     tcase_add_test(c, disk_that_is_full_at_the_commit_undoes_the_group_and_the_namenode_goes_on);
     tcase_add_test(c, second_namenode_on_the_same_folder_is_refused_by_name);
     tcase_add_test(c, database_of_another_version_is_refused_with_both_versions);
