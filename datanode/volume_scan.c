@@ -1,6 +1,7 @@
 /* What is in a volume at start: pairs of data and meta files, wherever a crash left them. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/base/attr.h"
 #include "core/base/log.h"
@@ -185,15 +186,35 @@ list(struct scan *s, const char *path, struct why *why)
     return rc == RC_OK && s->rc != RC_OK ? why_rc(why, s->rc) : rc;
 }
 
+/* Is there a directory above the leaves?  A volume with few blocks has one of the 32. */
+static enum rc
+has_branch(struct scan *s, uint64_t leaf, bool *ret_has, struct why *why)
+{
+    struct dn_path path;
+    struct io_stat st;
+    enum rc rc;
+
+    dn_path_dir(s->v->pool, DN_IN_FINALIZED, (struct block_id){ (leaf / 32) << 16 }, &path);
+    *strrchr(path.p, '/') = '\0';
+    rc = io_stat(s->io, path.p, &st, why);
+    *ret_has = rc == RC_OK;
+    return rc == RC_SYS_NOT_FOUND ? RC_OK : rc;
+}
+
 static enum rc
 scan_finalized(struct scan *s, struct why *why)
 {
     struct pair *p, *next;
     struct dn_path path;
+    bool has = false;
     enum rc rc;
 
     s->where = FINALIZED_DIR;
     for (uint64_t leaf = 0; leaf < 32 * 32; leaf++) {
+        if (leaf % 32 == 0 && (rc = has_branch(s, leaf, &has, why)) != RC_OK)
+            return rc;
+        if (!has)
+            continue;
         dn_path_dir(s->v->pool, DN_IN_FINALIZED, (struct block_id){ (leaf / 32) << 16 | (leaf % 32) << 8 }, &path);
         if ((rc = list(s, path.p, why)) != RC_OK)
             return rc;
