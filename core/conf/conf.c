@@ -159,20 +159,24 @@ looks_like_option(const char *key)
     return false;
 }
 
+static enum rc
+row_put(struct conf *c, const struct conf_row *row, const char *value, const char *from, struct why *why)
+{
+    union conf_value v;
+    enum rc rc = conf_value_read(row, value, &v, why);
+
+    return rc != RC_OK ? rc : option_store(c, row, v, value, from, why);
+}
+
 enum rc
 conf_put(struct conf *c, const char *key, const char *value, const char *from, enum conf_source source,
          struct why *why)
 {
     const struct conf_row *row = conf_row_find(key);
-    union conf_value v;
     const char *like;
-    enum rc rc;
 
-    if (row != NULL) {
-        if ((rc = conf_value_read(row, value, &v, why)) != RC_OK)
-            return rc;
-        return option_store(c, row, v, value, from, why);
-    }
+    if (row != NULL)
+        return row_put(c, row, value, from, why);
     if (key[0] == '\0')
         return why_set(why, RC_BAD_CONFIG, "a key is missing before \"=%s\"", value);
     if (!looks_like_option(key))
@@ -215,7 +219,7 @@ conf_init(struct conf *c, unsigned who, struct why *why)
     if ((c->extra = mem_zalloc(sizeof *c->extra)) == NULL)
         return why_rc(why, RC_NOMEM);
     for (size_t i = 0; i < CONF_ROW_COUNT; i++)
-        if ((rc = conf_set(c, conf_rows[i].key, conf_rows[i].dflt, "default", why)) != RC_OK)
+        if ((rc = row_put(c, &conf_rows[i], conf_rows[i].dflt, "default", why)) != RC_OK)
             goto out;
     return RC_OK;
 out:
@@ -262,7 +266,7 @@ conf_copy(struct conf *to, const struct conf *from, struct why *why)
     if ((rc = conf_init(to, from->who, why)) != RC_OK)
         return rc;
     for (size_t i = 0; rc == RC_OK && i < CONF_ROW_COUNT; i++)
-        rc = conf_set(to, conf_rows[i].key, e->text[i], e->from[i], why);
+        rc = row_put(to, &conf_rows[i], e->text[i], e->from[i], why);
     for (const struct conf_other *o = e->others; rc == RC_OK && o != NULL; o = o->hh.next)
         rc = other_store(to, o->key, o->value, o->from, o->unknown, why);
     if (rc != RC_OK)
