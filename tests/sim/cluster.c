@@ -39,13 +39,13 @@ cluster_conf(struct cluster *c, const struct machine *m, unsigned who, struct co
 {
     static const char *const pairs[] = {
         "fs.defaultFS=hdfs://10.0.0.1:8020", "dfs.namenode.rpc-address=10.0.0.1:8020", "dfs.namenode.name.dir=/name",
-        "dfs.namenode.fs-limits.min-block-size=1024", "dfs.blocksize=16384", "dfs.client-write-packet-size=4096",
-        "dfs.namenode.handler.count=2", "dfs.heartbeat.interval=1s", "millrace.namenode.dead-node-interval=10s",
-        "dfs.namenode.stale.datanode.interval=4s", "dfs.namenode.redundancy.interval=1s",
-        "dfs.namenode.reconstruction.pending.timeout=10s", "dfs.namenode.lease-soft-limit=5s",
-        "dfs.namenode.lease-hard-limit=20s", "dfs.client.socket-timeout=5000",
+        "dfs.namenode.fs-limits.min-block-size=1024", "dfs.blocksize=8192", "dfs.client-write-packet-size=4096",
+        "dfs.namenode.handler.count=1", "dfs.heartbeat.interval=1s", "millrace.namenode.dead-node-interval=6s",
+        "dfs.namenode.stale.datanode.interval=3s", "dfs.namenode.redundancy.interval=1s",
+        "dfs.namenode.reconstruction.pending.timeout=6s", "dfs.namenode.lease-soft-limit=3s",
+        "dfs.namenode.lease-hard-limit=8s", "dfs.client.socket-timeout=5000",
         "dfs.datanode.socket.write.timeout=5000", "millrace.client.retry=60s", "ipc.client.connect.timeout=2000",
-        "ipc.client.rpc-timeout.ms=10000", "dfs.blockreport.intervalMsec=20000",
+        "ipc.client.rpc-timeout.ms=10000", "dfs.blockreport.intervalMsec=8000",
     };
     static const char *const keys[][3] = {      /* key; value, after the address for the first two; value with two volumes */
         { "dfs.datanode.address", ":9866", NULL },
@@ -151,7 +151,7 @@ run_datanode(void *arg)
     }
     m->is_serving = true;
     for (;;) {
-        sleep_ms(m, 100);
+        sleep_ms(m, 500);
         if (dn_has_failed(dn))
             end_process(m, "datanode has failed", NULL);
     }
@@ -177,7 +177,7 @@ cluster_init(struct cluster *c, struct sim *s, bool in_order, void (*client_main
     c->has_two_volumes = rng_below(sim_rng(s), 3) == 0;
     machine_init(c, &c->namenode, "nn", 1, run_namenode);
     while (in_order && !c->namenode.is_serving)
-        thread_yield(sim_driver_world(s)->threads);
+        thread_sleep_until(sim_driver_world(s)->threads, clock_deadline(sim_driver_world(s)->clock, 5));
     for (unsigned i = 0; i < CLUSTER_DATANODES; i++)
         machine_init(c, &c->datanodes[i], names[i], 11 + i, run_datanode);
     machine_init(c, &c->client, "client", 50, client_main);

@@ -15,7 +15,7 @@
 #include "tests/sim/simworld.h"
 
 #define CLUSTER_DATANODES 3
-#define CLUSTER_BLOCK_BYTES 16384
+#define CLUSTER_BLOCK_BYTES 8192
 
 struct cluster;
 

@@ -2,13 +2,19 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-/* What a child tells its parent. */
+#define JOBS_MAX 64
+#define BATCH 40            /* histories of one child */
+#define LIST_MAX 400
+
+/* What a child tells its parent of each history. */
 struct outcome {
     bool held;
     uint64_t fingerprint, steps, simulated_us;
@@ -48,40 +54,6 @@ one(const struct history *h, uint64_t seed, enum log_level level)
     return out.held ? 0 : 1;
 }
 
-/* The history in a child, so that an abort in it is one failed seed. */
-static struct outcome
-in_child(const struct history *h, uint64_t seed)
-{
-    struct outcome out = { .held = false };
-    int pipes[2], status = 0;
-    pid_t pid;
-    ssize_t n;
-
-    if (pipe(pipes) != 0 || (pid = fork()) < 0) {
-        perror("fork");
-        exit(1);
-    }
-    if (pid == 0) {
-        (void)close(pipes[0]);      /* the parent's */
-        (void)alarm(h->child_s);    /* nothing was set before */
-        (void)history_run(h, seed, NULL, LOG_INFO, &out);       /* the outcome says it too */
-        _exit(write(pipes[1], &out, sizeof out) == (ssize_t)sizeof out ? 0 : 1);
-    }
-    (void)close(pipes[1]);          /* the child's */
-    do
-        n = read(pipes[0], &out, sizeof out);
-    while (n < 0 && errno == EINTR);
-    (void)close(pipes[0]);          /* was only read */
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (n != (ssize_t)sizeof out || status != 0) {
-        out.held = false;
-        (void)snprintf(out.failure, sizeof out.failure, "the child ended with %s %d",
-                       WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-    }
-    return out;
-}
-
 static double
 seconds(void)
 {
@@ -91,63 +63,206 @@ seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+/* Seeds to run, each perhaps twice. */
+struct batch {
+    const uint64_t *seeds;
+    size_t count;
+    bool is_twice;
+};
+
+/* One process that runs histories, one after the other, and tells the outcome of each. */
+struct child {
+    pid_t pid;              /* 0: none */
+    int pipe;
+    struct batch batch;
+    size_t done;            /* of the batch */
+};
+
+static void
+child_main(const struct history *h, const struct batch *b, int to)
+{
+    struct history mine = *h;
+    struct outcome out, again;
+
+    /* What one history gives back the next one takes: no system calls for memory. */
+    (void)mallopt(M_MMAP_THRESHOLD, 1 << 30);       /* 0: then it is slower */
+    (void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    (void)mallopt(M_TOP_PAD, 16 << 20);
+    mine.options.stacks = sim_stacks_new();
+    for (size_t i = 0; i < b->count; i++) {
+        (void)alarm(h->child_s);                    /* nothing that matters was set before */
+        if (history_run(&mine, b->seeds[i], NULL, LOG_INFO, &out) && b->is_twice) {
+            (void)history_run(&mine, b->seeds[i], NULL, LOG_INFO, &again);      /* only its fingerprint counts */
+            if (again.fingerprint != out.fingerprint) {
+                out.held = false;
+                (void)snprintf(out.failure, sizeof out.failure, "two runs differ: %016" PRIx64 ", %016" PRIx64,
+                               out.fingerprint, again.fingerprint);
+            }
+        }
+        if (write(to, &out, sizeof out) != (ssize_t)sizeof out)
+            _exit(1);
+    }
+    _exit(0);
+}
+
+static void
+child_start(const struct history *h, struct child *c)
+{
+    int pipes[2];
+
+    if (pipe(pipes) != 0 || (c->pid = fork()) < 0) {
+        perror("fork");
+        exit(1);
+    }
+    if (c->pid == 0) {
+        (void)close(pipes[0]);      /* the parent's */
+        child_main(h, &c->batch, pipes[1]);
+    }
+    (void)close(pipes[1]);          /* the child's */
+    c->pipe = pipes[0];
+    c->done = 0;
+}
+
 struct tally {
+    const struct history *h;
+    const char *program;
+    unsigned jobs;
     uint64_t runs, failed, steps, simulated_us;
 };
 
 static void
-run_one(const struct history *h, const char *program, uint64_t seed, bool is_twice, struct tally *t)
+tally_outcome(struct tally *t, uint64_t seed, const struct outcome *out)
 {
-    struct outcome out = in_child(h, seed), again;
-
     t->runs++;
-    t->simulated_us += out.simulated_us;
-    t->steps += out.steps;
-    if (out.held && is_twice) {
-        again = in_child(h, seed);
-        t->runs++;
-        if (again.fingerprint != out.fingerprint) {
-            out.held = false;
-            (void)snprintf(out.failure, sizeof out.failure, "two runs differ: %016" PRIx64 ", %016" PRIx64,
-                           out.fingerprint, again.fingerprint);
-        }
-    }
-    if (out.held)
+    t->simulated_us += out->simulated_us;
+    t->steps += out->steps;
+    if (out->held)
         return;
     t->failed++;
-    printf("seed %" PRIu64 " FAILED: %s\n    replay: %s %" PRIu64 "\n", seed, out.failure, program, seed);
+    printf("seed %" PRIu64 " FAILED: %s\n    replay: %s %" PRIu64 "\n", seed, out->failure, t->program, seed);
     (void)fflush(stdout);       /* somebody may be watching */
+}
+
+/* The child ended: the seed that it was at has failed, those behind it go to the next child. */
+static void
+child_end(struct tally *t, struct child *c)
+{
+    struct outcome out = { .held = false };
+    int status = 0;
+
+    (void)close(c->pipe);       /* was only read */
+    while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    c->pid = 0;
+    if (c->done < c->batch.count) {
+        (void)snprintf(out.failure, sizeof out.failure, "the child ended with %s %d",
+                       WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+        tally_outcome(t, c->batch.seeds[c->done++], &out);
+    }
+    c->batch.seeds += c->done;
+    c->batch.count -= c->done;
+}
+
+static void
+child_read(struct tally *t, struct child *c)
+{
+    struct outcome out;
+    ssize_t n;
+
+    do
+        n = read(c->pipe, &out, sizeof out);        /* whole: it fits in what a pipe takes at once */
+    while (n < 0 && errno == EINTR);
+    if (n == (ssize_t)sizeof out && c->done < c->batch.count)
+        tally_outcome(t, c->batch.seeds[c->done++], &out);
+    else
+        child_end(t, c);
+}
+
+/* All seeds, in so many processes at once. */
+static void
+run_seeds(struct tally *t, struct batch all)
+{
+    struct child children[JOBS_MAX] = { { .pid = 0 } };
+    struct pollfd polls[JOBS_MAX];
+    unsigned running;
+
+    do {
+        running = 0;
+        for (unsigned i = 0; i < t->jobs; i++) {
+            struct child *c = &children[i];
+
+            if (c->pid == 0 && c->batch.count == 0 && all.count > 0) {
+                c->batch = (struct batch){ all.seeds, all.count < BATCH ? all.count : BATCH, all.is_twice };
+                all.seeds += c->batch.count;
+                all.count -= c->batch.count;
+            }
+            if (c->pid == 0 && c->batch.count > 0)
+                child_start(t->h, c);
+            polls[i] = (struct pollfd){ .fd = c->pid != 0 ? c->pipe : -1, .events = POLLIN };
+            running += c->pid != 0;
+        }
+        if (running > 0 && poll(polls, t->jobs, -1) < 0)
+            continue;               /* a signal */
+        for (unsigned i = 0; i < t->jobs; i++)
+            if (polls[i].fd >= 0 && polls[i].revents != 0)
+                child_read(t, &children[i]);
+    } while (running > 0);
+}
+
+static void
+run_range(struct tally *t, uint64_t first, uint64_t last, bool is_twice)
+{
+    uint64_t count = first <= last ? last - first + 1 : 0;
+    uint64_t *seeds = calloc(count + 1, sizeof *seeds);
+
+    if (seeds == NULL) {
+        perror("seeds");
+        exit(1);
+    }
+    for (uint64_t i = 0; i < count; i++)
+        seeds[i] = first + i;
+    run_seeds(t, (struct batch){ seeds, count, is_twice });
+    free(seeds);
 }
 
 /* The seeds that once found something: a number first on each line, then what it found. */
 static bool
-run_list(const struct history *h, const char *program, const char *path, struct tally *t)
+run_list(struct tally *t, const char *path)
 {
     FILE *f = fopen(path, "r");
+    uint64_t seeds[LIST_MAX];
     char line[512];
-    uint64_t seed;
+    size_t count = 0;
 
     if (f == NULL) {
         perror(path);
         return false;
     }
-    while (fgets(line, sizeof line, f) != NULL)
-        if (sscanf(line, "%" SCNu64, &seed) == 1)
-            run_one(h, program, seed, false, t);
+    while (count < LIST_MAX && fgets(line, sizeof line, f) != NULL)
+        if (sscanf(line, "%" SCNu64, &seeds[count]) == 1)
+            count++;
     (void)fclose(f);            /* was only read */
+    run_seeds(t, (struct batch){ seeds, count, false });
     return true;
 }
 
+struct orders {
+    unsigned jobs;
+    uint64_t first, last, twice_until;  /* seeds before the last are run twice */
+    const char *list;
+};
+
 static int
-many(const struct history *h, const char *program, uint64_t first, uint64_t last, uint64_t twice_until, const char *list)
+many(const struct history *h, const char *program, const struct orders *o)
 {
-    struct tally t = { 0 };
+    struct tally t = { .h = h, .program = program, .jobs = o->jobs };
     double start = seconds(), took;
 
-    if (list != NULL && !run_list(h, program, list, &t))
+    if (o->list != NULL && !run_list(&t, o->list))
         return 1;
-    for (uint64_t seed = first; seed <= last; seed++)
-        run_one(h, program, seed, seed < twice_until, &t);
+    if (o->twice_until > o->first)
+        run_range(&t, o->first, o->twice_until - 1, true);
+    run_range(&t, o->twice_until > o->first ? o->twice_until : o->first, o->last, false);
     took = seconds() - start;
     printf("%" PRIu64 " histories in %.1f s (%.1f a second; %.0f simulated s, %.1f M switch points), %" PRIu64 " failed\n",
            t.runs, took, (double)t.runs / took, (double)t.simulated_us / 1e6, (double)t.steps / 1e6, t.failed);
@@ -157,7 +272,7 @@ many(const struct history *h, const char *program, uint64_t first, uint64_t last
 static int
 usage(const char *program)
 {
-    fprintf(stderr, "usage: %s [--debug] [SEED | --seeds A-B | --twice A-B]\n", program);
+    fprintf(stderr, "usage: %s [--debug] SEED\n       %s [--jobs N] [--list | --seeds A-B | --twice A-B]\n", program, program);
     return 2;
 }
 
@@ -165,25 +280,31 @@ int
 histories_main(int argc, char **argv, const struct history *h)
 {
     enum log_level level = LOG_INFO;
-    uint64_t a = 0, b = 0;
+    struct orders o = { .jobs = 1, .first = h->first_seed, .last = h->last_seed, .twice_until = h->first_seed + 10, .list = h->list };
     const char *program = argv[0];
+    uint64_t seed = 0;
     char end;
 
     sim_sqlite_set_up();
-    if (argc > 1 && strcmp(argv[1], "--debug") == 0) {
-        level = LOG_DEBUG;
-        argc--;
-        argv++;
+    for (argc--, argv++; argc > 0; argc--, argv++) {
+        if (strcmp(argv[0], "--debug") == 0) {
+            level = LOG_DEBUG;
+        } else if (argc == 1 && sscanf(argv[0], "%" SCNu64 "%c", &seed, &end) == 1) {
+            return one(h, seed, level);
+        } else if (strcmp(argv[0], "--list") == 0) {
+            o.first = 1;
+            o.last = o.twice_until = 0;
+        } else if (argc > 1 && strcmp(argv[0], "--jobs") == 0 && sscanf(argv[1], "%u%c", &o.jobs, &end) == 1 &&
+                   o.jobs >= 1 && o.jobs <= JOBS_MAX) {
+            argc--, argv++;
+        } else if (argc > 1 && (strcmp(argv[0], "--seeds") == 0 || strcmp(argv[0], "--twice") == 0) &&
+                   sscanf(argv[1], "%" SCNu64 "-%" SCNu64 "%c", &o.first, &o.last, &end) == 2 && o.first > 0) {
+            o.twice_until = strcmp(argv[0], "--twice") == 0 ? o.last + 1 : o.first;
+            o.list = NULL;
+            argc--, argv++;
+        } else {
+            return usage(program);
+        }
     }
-    if (argc == 1)
-        return many(h, program, h->first_seed, h->last_seed, h->first_seed + 10, h->list);
-    if (argc == 2 && sscanf(argv[1], "%" SCNu64 "%c", &a, &end) == 1)
-        return one(h, a, level);
-    if (argc == 3 && sscanf(argv[2], "%" SCNu64 "-%" SCNu64 "%c", &a, &b, &end) == 2) {
-        if (strcmp(argv[1], "--seeds") == 0)
-            return many(h, program, a, b, a, NULL);
-        if (strcmp(argv[1], "--twice") == 0)
-            return many(h, program, a, b, b + 1, NULL);
-    }
-    return usage(program);
+    return many(h, program, &o);
 }

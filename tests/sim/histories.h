@@ -2,11 +2,12 @@
  * histories -- the command line of a program that runs simulated histories.
  *
  *     PROGRAM SEED             one history in this process, its trace on stdout
- *     PROGRAM --seeds A-B      each in a child of its own; counts, seeds that failed
+ *     PROGRAM --seeds A-B      in child processes; counts, seeds that failed
  *     PROGRAM --twice A-B      as --seeds, each history twice: the fingerprints must agree
+ *     PROGRAM --list           its list of seeds
  *     PROGRAM                  its list of seeds, its own range, the first ten of it twice
  *
- * --debug adds the daemons' debug lines.  Exit status 0: all held, 1: one failed, 2: used wrongly.
+ * --debug adds the daemons' debug lines.  --jobs N runs N children at once.  Exit status 0: all held, 1: one failed, 2: used wrongly.
  */
 #ifndef TESTS_SIM_HISTORIES_H
 #define TESTS_SIM_HISTORIES_H

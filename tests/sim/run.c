@@ -17,7 +17,9 @@
 #include "tests/sim/workload.h"
 
 #define HEAL_MS 300000
-#define REPAIR_MS 150000
+#define REPAIR_MS 40000
+#define OPERATIONS 60
+#define LAST_OPERATIONS 10     /* after everything healed */
 
 struct scene {
     struct sim *s;
@@ -137,6 +139,8 @@ heal(struct scene *scene)
         sim_disk_fail(m->node, SIM_POINT_SYNC, 0);
     }
     cluster_supervise(&scene->cluster, true);
+    if (scene->work.target > scene->work.operations + LAST_OPERATIONS)
+        scene->work.target = scene->work.operations + LAST_OPERATIONS;
     sim_note(scene->s, "healed", "operations=%u", scene->work.operations);
 }
 
@@ -236,7 +240,7 @@ check_end(struct scene *scene)
     if (!scene->calm) {     /* one disk rots; the other two have everything */
         unsigned rotten = 1 + (unsigned)rng_below(sim_rng(s), CLUSTER_DATANODES);
 
-        pause_ms(s, 30000); /* every lease has ended; replicas that were only believed in have been missed */
+        pause_ms(s, 10000); /* every lease has ended; replicas that were only believed in have been missed */
         wait_until_well(scene, fs);
         for (int i = 0; i < 5; i++)
             (void)sim_disk_flip_any(cluster_machine(c, rotten)->node, "blk_");  /* false: it has none */
@@ -258,13 +262,13 @@ static void
 history(struct sim *s, void *arg)
 {
     struct scene *scene = arg;
-    static const uint64_t paces_ms[] = { 60, 400, 1500 };
+    static const uint64_t paces_ms[] = { 60, 300, 900 };
     uint64_t harm_us, pace_ms;
 
     memset(scene, 0, sizeof *scene);
     scene->s = s;
     scene->work.c = &scene->cluster;
-    scene->work.target = 120;
+    scene->work.target = OPERATIONS;
     scene->calm = rng_below(sim_rng(s), 8) == 0;
     pace_ms = paces_ms[rng_below(sim_rng(s), ARRAY_LEN(paces_ms))];
     cluster_init(&scene->cluster, s, scene->calm, client_main);

@@ -11,7 +11,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <ucontext.h>
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
@@ -19,6 +18,7 @@
 #include "core/io/io.h"
 #include "core/io/thread.h"
 #include "core/net/net.h"
+#include "tests/sim/simcontext.h"
 #include "tests/sim/simworld.h"
 
 /* Fibers that wait for one thing. */
@@ -32,7 +32,7 @@ struct thread {
     struct sim_node *node;
     char name[32];
     uint64_t id;
-    ucontext_t context;
+    struct sim_context context;
     void *stack;
     void *fake_stack;               /* AddressSanitizer's */
     void (*fn)(void *arg);
@@ -105,15 +105,14 @@ struct sim {
     struct sim_event *events;       /* a binary heap */
     size_t event_count, event_cap;
     struct thread *running;         /* NULL: the loop in sim_run */
-    ucontext_t loop;
+    struct sim_context loop;
     void *loop_fake_stack;
     const void *loop_stack;
     size_t loop_stack_bytes;
     struct thread *ended;           /* for the loop to free */
     struct sim_node *dying;         /* for the loop to drop */
     enum sim_crash dying_how;
-    void **stacks;                  /* to be used again */
-    size_t stack_count, stack_cap;
+    struct sim_stacks *stacks;      /* to be used again; ours when options have none */
     bool is_over, has_failed;
     char failure[4096];
 };

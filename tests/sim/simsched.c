@@ -221,13 +221,31 @@ sim_wake_all(struct sim *s, struct sim_waitq *q)
         fiber_wake(s, q->head, false);
 }
 
+struct sim_stacks {
+    void **free;
+    size_t count, cap;
+};
+
+struct sim_stacks *sim_stacks_new(void) { return sim_alloc(sizeof(struct sim_stacks)); }
+
+void
+sim_stacks_free(struct sim_stacks *k)
+{
+    if (k == NULL)
+        return;
+    while (k->count > 0)
+        (void)munmap((char *)k->free[--k->count] - GUARD_BYTES, STACK_BYTES + GUARD_BYTES);    /* was mapped so */
+    mem_free(k->free);
+    mem_free(k);
+}
+
 static void *
 stack_new(struct sim *s)
 {
     char *p;
 
-    if (s->stack_count > 0)
-        return s->stacks[--s->stack_count];
+    if (s->stacks->count > 0)
+        return s->stacks->free[--s->stacks->count];
     p = mmap(NULL, STACK_BYTES + GUARD_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     CHECK(p != MAP_FAILED);
     CHECK(mprotect(p, GUARD_BYTES, PROT_NONE) == 0);
@@ -240,8 +258,8 @@ stack_free(struct sim *s, void *stack)
 #ifdef SIM_ASAN
     ASAN_UNPOISON_MEMORY_REGION(stack, STACK_BYTES);
 #endif
-    s->stacks = sim_grow(s->stacks, s->stack_count, &s->stack_cap, sizeof *s->stacks);
-    s->stacks[s->stack_count++] = stack;
+    s->stacks->free = sim_grow(s->stacks->free, s->stacks->count, &s->stacks->cap, sizeof *s->stacks->free);
+    s->stacks->free[s->stacks->count++] = stack;
 }
 
 void
@@ -269,7 +287,7 @@ sim_fiber_free(struct sim *s, struct thread *t)
 static void
 context_switch(struct sim *s, struct thread *from, struct thread *to)
 {
-    ucontext_t *old = from != NULL ? &from->context : &s->loop, *new = to != NULL ? &to->context : &s->loop;
+    struct sim_context *old = from != NULL ? &from->context : &s->loop, *new = to != NULL ? &to->context : &s->loop;
     struct mem_heap *heap = mem_heap_use(NULL);
 
     s->running = to;
@@ -279,8 +297,7 @@ context_switch(struct sim *s, struct thread *from, struct thread *to)
     __sanitizer_start_switch_fiber(from != NULL && from->state == FIBER_DONE ? NULL : fake,
                                    to != NULL ? to->stack : s->loop_stack, to != NULL ? STACK_BYTES : s->loop_stack_bytes);
 #endif
-    if (swapcontext(old, new) != 0)
-        abort();
+    sim_context_switch(old, new);
 #ifdef SIM_ASAN
     __sanitizer_finish_switch_fiber(from != NULL ? from->fake_stack : s->loop_fake_stack, NULL, NULL);
 #endif
@@ -288,9 +305,9 @@ context_switch(struct sim *s, struct thread *from, struct thread *to)
 }
 
 static void
-fiber_main(unsigned high, unsigned low)
+fiber_main(void *arg)
 {
-    struct thread *t = (struct thread *)((uintptr_t)high << 32 | low);
+    struct thread *t = arg;
     struct sim *s = t->node->sim;
 
 #ifdef SIM_ASAN
@@ -327,10 +344,7 @@ sim_fiber_new(struct sim_node *n, const char *name, void (*fn)(void *arg), void 
     t->arg = arg;
     t->deadline_us = FOREVER;
     t->stack = stack_new(s);
-    CHECK(getcontext(&t->context) == 0);
-    t->context.uc_stack.ss_sp = t->stack;
-    t->context.uc_stack.ss_size = STACK_BYTES;
-    makecontext(&t->context, (void (*)(void))fiber_main, 2, (unsigned)((uintptr_t)t >> 32), (unsigned)(uintptr_t)t);
+    sim_context_init(&t->context, t->stack, STACK_BYTES, fiber_main, t);
     if (s->fibers != NULL)
         s->fibers->all_prev = t;
     t->all_next = s->fibers;
@@ -615,6 +629,7 @@ sim_new(const struct sim_options *o)
     struct sim *s = sim_alloc(sizeof *s);
 
     s->options = *o;
+    s->stacks = o->stacks != NULL ? o->stacks : sim_stacks_new();
     s->next_deadline_us = FOREVER;
     rng_seed(&s->rng, o->seed);
     (void)sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, (int)(o->seed % INT32_MAX) + 1, NULL);
@@ -707,9 +722,8 @@ sim_free(struct sim *s)
     }
     log_set_sink(NULL, NULL);
     was = sim_heap_enter();
-    while (s->stack_count > 0)
-        (void)munmap((char *)s->stacks[--s->stack_count] - GUARD_BYTES, STACK_BYTES + GUARD_BYTES);
-    mem_free(s->stacks);
+    if (s->stacks != s->options.stacks)
+        sim_stacks_free(s->stacks);
     mem_free(s->ready);
     mem_free(s->events);
     mem_free(s);

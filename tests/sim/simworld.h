@@ -21,6 +21,7 @@
 #include "core/base/world.h"
 
 struct sim;
+struct sim_stacks;
 struct sim_node;
 
 /* Where a fiber can be when its node dies. */
@@ -48,7 +49,12 @@ struct sim_options {
     uint64_t latency_us;    /* least time of a message; it may take up to eight times as long */
     uint32_t reset_ppm;     /* messages in a million that end their connection instead */
     uint64_t limit_ms;      /* a history that takes longer has failed */
+    struct sim_stacks *stacks;      /* borrowed; NULL: the history maps its own */
 };
+
+/* Stacks of fibers that have ended, for the histories that follow in the same process. */
+struct sim_stacks *sim_stacks_new(void);
+void sim_stacks_free(struct sim_stacks *k);
 
 /* Once in a process, before SQLite is used: no threads, our heap. */
 void sim_sqlite_set_up(void);

@@ -8,7 +8,7 @@
 #include "core/base/rng.h"
 #include "core/io/thread.h"
 
-#define FILE_BYTES_MAX (4 * CLUSTER_BLOCK_BYTES)
+#define FILE_BYTES_MAX (3 * CLUSTER_BLOCK_BYTES)
 
 /* The byte of a file at an offset is a function of its seed, so that nothing has to be kept. */
 static void
@@ -81,7 +81,7 @@ put(struct worker *k)
     struct name *n = name_new(k, false, rng);
     struct fs_create_options o = { .replication = 2 + (uint32_t)rng_below(rng, 2) };
     struct fs_writer *wr;
-    uint8_t part[6000];
+    uint8_t part[3000];
     struct why why;
     uint64_t left;
     bool is_sync;
