@@ -1,16 +1,9 @@
 #include "tasktracker/attempt.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "core/base/faults.h"
 #include "core/base/log.h"
@@ -18,7 +11,6 @@
 #include "tasktracker/chan.h"
 
 #define EXIT_WAIT_MS 2000
-#define SEND_SECONDS 10
 #define LIBRARIES_BYTES (512 * MB)      /* address space that every worker has anyway */
 #define TASK_STATUS_MAX 200
 
@@ -31,10 +23,9 @@ struct ending {
 void
 tt_wake(const struct tt_attempt *a)
 {
-    uint64_t one = 1;
+    struct why why;
 
-    while (write(a->wake, &one, sizeof one) < 0 && errno == EINTR)
-        continue;                       /* full: it is awake */
+    (void)pipes_write(a->tt->crew->pipes, a->bell[1], "", 1, &why);     /* its other end is ours too */
 }
 
 void
@@ -42,7 +33,7 @@ tt_attempt_kill(struct tt_attempt *a)
 {
     a->killed = true;
     if (a->has_worker)
-        launched_kill(&a->worker);
+        crew_kill(a->tt->crew, &a->worker);
     tt_wake(a);
 }
 
@@ -92,30 +83,32 @@ send_start(struct talk *k, int log_fd, struct why *why)
     if ((packed = mem_alloc(n + 1)) == NULL)
         return why_rc(why, RC_NOMEM);
     (void)tk_spec__pack(&spec, packed);
-    rc = chan_memory_file("attempt", packed, n, &fds[1], why);
+    rc = pipes_memory_file(k->tt->crew->pipes, "attempt", packed, n, &fds[1], why);
     mem_free(packed);
     if (rc != RC_OK)
         return rc;
     o.kind = TK_ORDER__KIND__START;
-    rc = chan_send(k->worker.sock, &o.base, fds, 3, why);
-    (void)close(fds[1]);                /* the worker has it */
+    rc = chan_send(k->tt->crew->pipes, k->worker.sock, &o.base, fds, 3, why);
+    io_close(k->tt->w->io, fds[1]);     /* the worker has it */
     return rc;
 }
 
-/* What the attempt prints, as far as it is there. */
-static void
+/* What the attempt prints, as far as it is there; false when no more can come. */
+static bool
 drain_log(struct talk *k)
 {
     uint8_t chunk[8192];
-    ssize_t n;
+    struct why why;
+    size_t n;
 
     for (int i = 0; i < 1000; i++) {    /* an attempt that prints without end is not to hold us */
-        if ((n = read(k->log_pipe, chunk, sizeof chunk)) < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return;
-        attempt_log_add(&k->log, chunk, (size_t)n);
+        enum rc rc = pipes_read(k->tt->crew->pipes, k->log_pipe, chunk, sizeof chunk, &n, &why);
+
+        if (rc != RC_OK)
+            return rc == RC_TIMEOUT;
+        attempt_log_add(&k->log, chunk, n);
     }
+    return true;
 }
 
 static enum rc
@@ -123,24 +116,19 @@ begin(struct talk *k, struct why *why)
 {
     struct tt_attempt *a = k->a;
     const JtJobSpec *spec = a->job->reply->spec;
-    struct timeval patience = { .tv_sec = SEND_SECONDS };
-    int pipes[2];
+    int log[2];
     enum rc rc;
 
-    /* A worker that asks and does not listen is not to hold us. */
-    if (setsockopt(k->worker.sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) != 0)
-        return why_errno(why, errno, "SO_SNDTIMEO");
     k->input_count = a->map ? a->map->n_splits : 0;
     if ((k->inputs = mem_calloc(k->input_count + 1, sizeof *k->inputs)) == NULL)
         return why_rc(why, RC_NOMEM);
     if (!a->is_map && (rc = fetch_start(a, a->job->reply->map_count, spec->parallel_copies, &k->fetch, why)) != RC_OK)
         return rc;
-    if (pipe2(pipes, O_CLOEXEC) != 0)
-        return why_errno(why, errno, "pipe");
-    k->log_pipe = pipes[0];
-    (void)fcntl(k->log_pipe, F_SETFL, O_NONBLOCK);      /* a pipe of ours always can */
-    rc = send_start(k, pipes[1], why);
-    (void)close(pipes[1]);              /* the worker has it */
+    if ((rc = pipes_pair(k->tt->crew->pipes, PIPES_LOG, log, why)) != RC_OK)
+        return rc;
+    k->log_pipe = log[0];
+    rc = send_start(k, log[1], why);
+    pipes_close(k->tt->crew->pipes, log[1]);    /* the worker has it */
     return rc;
 }
 
@@ -159,7 +147,7 @@ describe_death(struct talk *k, struct ending *e)
     int status = 0;
 
     e->how = TT_ENDED_REQUEST__HOW__FAILED;
-    if (!launched_wait(&k->worker, EXIT_WAIT_MS, &status))
+    if (!crew_wait(k->tt->crew, &k->worker, EXIT_WAIT_MS, &status))
         (void)snprintf(e->text, sizeof e->text, "the worker is gone");
     else if (WIFSIGNALED(status))
         describe_signal(e, WTERMSIG(status));
@@ -195,7 +183,7 @@ hear(struct talk *k, struct ending *e)
     int fds[CHAN_FDS];
     size_t n = 0;
     struct why why;
-    enum rc rc = chan_receive(k->worker.sock, &tk_report__descriptor, &m, fds, &n, &why);
+    enum rc rc = chan_receive(k->tt->crew->pipes, k->worker.sock, &tk_report__descriptor, &m, fds, &n, &why);
     bool go_on;
 
     if (rc == RC_CLOSED) {
@@ -203,7 +191,7 @@ hear(struct talk *k, struct ending *e)
         return false;
     }
     for (size_t i = 0; i < n && rc == RC_OK; i++)
-        (void)close(fds[i]);            /* a worker has none to give */
+        pipes_close(k->tt->crew->pipes, fds[i]);        /* a worker has none to give */
     if (rc == RC_OK) {
         go_on = talk_answer(k, (TkReport *)(void *)m, &rc, &why);
         k->heard_ms = tt_now(k->tt);
@@ -219,12 +207,11 @@ hear(struct talk *k, struct ending *e)
 static void
 converse(struct talk *k, struct ending *e)
 {
-    struct pollfd fds[3] = {
-        { .fd = k->worker.sock, .events = POLLIN }, { .fd = k->log_pipe, .events = POLLIN },
-        { .fd = k->a->wake, .events = POLLIN },
-    };
+    struct pipes *pipes = k->tt->crew->pipes;
+    struct pipes_watch fds[3] = { { .fd = k->worker.sock }, { .fd = k->log_pipe }, { .fd = k->a->bell[0] } };
     struct why why;
-    uint64_t count;
+    char rung[64];
+    size_t count;
     enum rc rc = RC_OK;
 
     k->heard_ms = tt_now(k->tt);
@@ -232,30 +219,28 @@ converse(struct talk *k, struct ending *e)
         uint64_t limit = silence_limit(k), now = tt_now(k->tt);
 
         if (now >= limit) {
-            launched_kill(&k->worker);
+            crew_kill(k->tt->crew, &k->worker);
             e->how = TT_ENDED_REQUEST__HOW__FAILED;
             (void)snprintf(e->text, sizeof e->text, "said nothing for %llu ms (mapreduce.task.timeout) and was killed",
                            (unsigned long long)k->a->job->reply->spec->timeout_ms);
             return;
         }
-        if (poll(fds, 3, limit == FOREVER ? -1 : limit - now > 1000000 ? 1000000 : (int)(limit - now)) < 0 && errno != EINTR) {
+        if (pipes->ops->watch(pipes, fds, ARRAY_LEN(fds), limit == FOREVER ? FOREVER : limit - now, &why) != RC_OK) {
             e->how = TT_ENDED_REQUEST__HOW__KILLED;
-            (void)snprintf(e->text, sizeof e->text, "poll: %s", strerror(errno));
+            (void)snprintf(e->text, sizeof e->text, "%s", why.text);
             return;
         }
-        if (fds[1].revents & (POLLIN | POLLHUP))
-            drain_log(k);
-        if (fds[1].revents & POLLHUP)
+        if (fds[1].is_ready && !drain_log(k))
             fds[1].fd = -1;
-        if (fds[2].revents & POLLIN)
-            (void)!read(k->a->wake, &count, sizeof count);      /* it only rings */
+        while (fds[2].is_ready && pipes_read(pipes, k->a->bell[0], rung, sizeof rung, &count, &why) == RC_OK)
+            continue;                   /* it only rings */
         if (is_killed(k->a)) {
-            launched_kill(&k->worker);
+            crew_kill(k->tt->crew, &k->worker);
             e->how = TT_ENDED_REQUEST__HOW__KILLED;
             (void)snprintf(e->text, sizeof e->text, "killed by order");
             return;
         }
-        if ((fds[0].revents & (POLLIN | POLLHUP | POLLERR)) && !hear(k, e))
+        if (fds[0].is_ready && !hear(k, e))
             return;
         if (!talk_segment(k, &rc, &why) && rc != RC_OK) {
             e->how = TT_ENDED_REQUEST__HOW__FAILED;
@@ -324,19 +309,20 @@ tidy(struct talk *k, const struct ending *e)
     a->has_worker = false;              /* from here on an order does not kill it */
     tt_unlock(k->tt);
     if (e->how != TT_ENDED_REQUEST__HOW__SUCCEEDED)
-        launched_kill(&k->worker);
+        crew_kill(k->tt->crew, &k->worker);
     talk_fini(k);
     if (k->sink != NULL && sink_abandon(k->sink, &why) != RC_OK)
         log_debug("sink_ended", "why=%s", why.text);
     k->sink = NULL;
-    drain_log(k);
-    if (k->log_pipe >= 0)
-        (void)close(k->log_pipe);       /* read */
+    if (k->log_pipe >= 0) {
+        (void)drain_log(k);             /* it ends here */
+        pipes_close(k->tt->crew->pipes, k->log_pipe);
+    }
     if (e->how == TT_ENDED_REQUEST__HOW__SUCCEEDED && !is_killed(a))
         tt_worker_keep(k->tt, a->job, &k->worker);
     else {
-        launched_kill(&k->worker);
-        launched_close(&k->worker);
+        crew_kill(k->tt->crew, &k->worker);
+        crew_close(k->tt->crew, &k->worker);
     }
     if (k->output_path != NULL && io_unlink(k->tt->w->io, k->output_path, &why) != RC_OK)
         log_warn("map_output_left", "why=%s", why.text);
@@ -427,8 +413,9 @@ run(struct talk *k, struct ending *e)
 static void
 attempt_free(struct tt_attempt *a)
 {
-    if (a->wake >= 0)
-        (void)close(a->wake);           /* nobody rings any more */
+    for (size_t i = 0; i < ARRAY_LEN(a->bell); i++)
+        if (a->bell[i] >= 0)
+            pipes_close(a->tt->crew->pipes, a->bell[i]);        /* nobody rings any more */
     chan_free(a->map ? &a->map->base : NULL);
     chan_free(a->progress.last ? &a->progress.last->base : NULL);
     mem_free(a);
@@ -505,10 +492,11 @@ tt_attempt_start(struct tt *tt, const TtOrder *order)
     a->index = order->id->index;
     a->number = order->id->attempt;
     (void)attempt_id_text(j->id, a->is_map, a->index, a->number, a->id);
-    a->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    a->bell[0] = a->bell[1] = -1;
     for (size_t i = 0; i < order->n_outputs; i++)
         tt_location_set(j, order->outputs[i]);
-    if (a->wake < 0 || (a->is_map && (order->map == NULL || (a->map = copy_map(order->map)) == NULL)) ||
+    if (pipes_pair(tt->crew->pipes, PIPES_BELL, a->bell, &why) != RC_OK ||
+        (a->is_map && (order->map == NULL || (a->map = copy_map(order->map)) == NULL)) ||
         thread_spawn(tt->w->threads, "tt-attempt", attempt_loop, a, &thread, &why) != RC_OK) {
         log_error("attempt_not_started", "attempt=%s", a->id);
         tt->register_again = true;      /* then the JobTracker finds out */

@@ -1,9 +1,5 @@
 #include "tasktracker/feed.h"
 
-#include <errno.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include "core/base/mem.h"
 #include "core/io/thread.h"
 
@@ -11,6 +7,7 @@
 
 struct feed {
     const struct world *w;
+    struct pipes *pipes;
     struct fs *fs;
     char *path;
     uint64_t at;
@@ -22,6 +19,7 @@ struct feed {
 
 struct sink {
     const struct world *w;
+    struct pipes *pipes;
     struct fs_writer *writer;
     int sock;
     uint64_t bytes;
@@ -30,37 +28,13 @@ struct sink {
     struct why why;
 };
 
-static enum rc
-stream_pair(int ret[2], struct why *why)
-{
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ret) != 0)
-        return why_errno(why, errno, "socketpair");
-    return RC_OK;
-}
-
-/* False when the worker has enough. */
-static bool
-send_all(int sock, const uint8_t *p, size_t n)
-{
-    while (n > 0) {
-        ssize_t k = send(sock, p, n, MSG_NOSIGNAL);
-
-        if (k < 0 && errno == EINTR)
-            continue;
-        if (k < 0)
-            return false;
-        p += k;
-        n -= (size_t)k;
-    }
-    return true;
-}
-
 static void
 feed_loop(void *arg)
 {
     struct feed *f = arg;
     struct fs_reader *r = NULL;
     uint8_t *chunk = mem_alloc(CHUNK);
+    struct why closed;
     size_t n = 0;
 
     if (chunk == NULL)
@@ -68,18 +42,19 @@ feed_loop(void *arg)
     else
         f->rc = fs_open_read(f->fs, f->path, &r, &f->why);
     while (f->rc == RC_OK) {
-        if ((f->rc = fs_pread(r, chunk, CHUNK, f->at, &n, &f->why)) != RC_OK || n == 0 || !send_all(f->sock, chunk, n))
-            break;
+        if ((f->rc = fs_pread(r, chunk, CHUNK, f->at, &n, &f->why)) != RC_OK || n == 0 ||
+            pipes_write(f->pipes, f->sock, chunk, n, &closed) != RC_OK)
+            break;                              /* the worker has enough */
         f->at += n;
     }
     if (r != NULL)
         fs_close_read(r);
     mem_free(chunk);
-    (void)shutdown(f->sock, SHUT_RDWR);         /* the worker sees the end */
+    pipes_shutdown(f->pipes, f->sock);          /* the worker sees the end */
 }
 
 enum rc
-feed_start(const struct world *w, struct fs *fs, const char *path, uint64_t at, struct feed **ret, int *ret_fd,
+feed_start(const struct world *w, struct pipes *pipes, struct fs *fs, const char *path, uint64_t at, struct feed **ret, int *ret_fd,
            struct why *why)
 {
     struct feed *f = mem_zalloc(sizeof *f);
@@ -90,15 +65,16 @@ feed_start(const struct world *w, struct fs *fs, const char *path, uint64_t at, 
         mem_free(f);
         return why_rc(why, RC_NOMEM);
     }
-    if ((rc = stream_pair(socks, why)) != RC_OK)
+    if ((rc = pipes_pair(pipes, PIPES_STREAM, socks, why)) != RC_OK)
         goto out;
     f->w = w;
+    f->pipes = pipes;
     f->fs = fs;
     f->at = at;
     f->sock = socks[0];
     if ((rc = thread_spawn(w->threads, "tt-feed", feed_loop, f, &f->thread, why)) != RC_OK) {
-        (void)close(socks[0]);
-        (void)close(socks[1]);
+        pipes_close(pipes, socks[0]);
+        pipes_close(pipes, socks[1]);
         goto out;
     }
     *ret = f;
@@ -115,11 +91,11 @@ feed_stop(struct feed *f, struct why *why)
 {
     enum rc rc;
 
-    (void)shutdown(f->sock, SHUT_RDWR);         /* it wakes if it waits for the worker */
+    pipes_shutdown(f->pipes, f->sock);          /* it wakes if it waits for the worker */
     thread_join(f->w->threads, f->thread);
     if ((rc = f->rc) != RC_OK)
         (void)why_set(why, rc, "input %s: %s", f->path, f->why.text);
-    (void)close(f->sock);
+    pipes_close(f->pipes, f->sock);
     mem_free(f->path);
     mem_free(f);
     return rc;
@@ -130,24 +106,23 @@ sink_loop(void *arg)
 {
     struct sink *s = arg;
     uint8_t *chunk = mem_alloc(CHUNK);
-    ssize_t n = 0;
+    struct why broken;
+    size_t n = 0;
 
     if (chunk == NULL)
         s->rc = why_rc(&s->why, RC_NOMEM);
     while (s->rc == RC_OK) {
-        if ((n = recv(s->sock, chunk, CHUNK, 0)) < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            break;
-        if ((s->rc = fs_write(s->writer, chunk, (size_t)n, &s->why)) == RC_OK)
-            s->bytes += (uint64_t)n;
+        if (pipes_read(s->pipes, s->sock, chunk, CHUNK, &n, &broken) != RC_OK)
+            break;                              /* sink_finish counts what came */
+        if ((s->rc = fs_write(s->writer, chunk, n, &s->why)) == RC_OK)
+            s->bytes += n;
     }
     mem_free(chunk);
-    (void)shutdown(s->sock, SHUT_RDWR);         /* after a failure the worker's next send fails too */
+    pipes_shutdown(s->pipes, s->sock);          /* after a failure the worker's next send fails too */
 }
 
 enum rc
-sink_start(const struct world *w, struct fs *fs, const char *path, const struct fs_create_options *o, struct sink **ret,
+sink_start(const struct world *w, struct pipes *pipes, struct fs *fs, const char *path, const struct fs_create_options *o, struct sink **ret,
            int *ret_fd, struct why *why)
 {
     struct sink *s = mem_zalloc(sizeof *s);
@@ -156,9 +131,10 @@ sink_start(const struct world *w, struct fs *fs, const char *path, const struct 
 
     if (s == NULL)
         return why_rc(why, RC_NOMEM);
-    if ((rc = stream_pair(socks, why)) != RC_OK)
+    if ((rc = pipes_pair(pipes, PIPES_STREAM, socks, why)) != RC_OK)
         goto out;
     s->w = w;
+    s->pipes = pipes;
     s->sock = socks[0];
     if ((rc = fs_create(fs, path, o, &s->writer, why)) != RC_OK)
         goto out;
@@ -172,7 +148,7 @@ sink_start(const struct world *w, struct fs *fs, const char *path, const struct 
 out:
     for (int i = 0; i < 2; i++)
         if (socks[i] >= 0)
-            (void)close(socks[i]);
+            pipes_close(pipes, socks[i]);
     mem_free(s);
     return rc;
 }
@@ -181,7 +157,7 @@ static enum rc
 sink_join(struct sink *s, struct why *why)
 {
     thread_join(s->w->threads, s->thread);
-    (void)close(s->sock);
+    pipes_close(s->pipes, s->sock);
     if (s->rc != RC_OK)
         return why_set(why, s->rc, "output: %s", s->why.text);
     return RC_OK;
@@ -208,7 +184,7 @@ sink_abandon(struct sink *s, struct why *why)
 {
     enum rc rc;
 
-    (void)shutdown(s->sock, SHUT_RDWR);
+    pipes_shutdown(s->pipes, s->sock);
     rc = sink_join(s, why);
     fs_abandon_write(s->writer);
     mem_free(s);

@@ -1,9 +1,7 @@
 #include "tasktracker/fetch.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -179,14 +177,12 @@ fetch_remote(struct fetcher *t, const struct shuffle_request *q, const struct ne
     }
     if ((rc = copy(t, &r, ret_ours, why)) != RC_OK)
         goto out;
-    ret->fd = fcntl(t->fd, F_DUPFD_CLOEXEC, 0);
     ret->at = t->at;
     ret->bytes = r.bytes;
     t->at += r.bytes;
-    if (ret->fd >= 0)
+    if ((rc = io_dup(tt->w->io, t->fd, &ret->fd, why)) == RC_OK)
         return RC_OK;
     *ret_ours = true;
-    rc = why_set(why, RC_NO_DESCRIPTORS, "too many open files");
 out:
     hang_up(t);
     return rc;
@@ -383,7 +379,7 @@ fetch_stop(struct fetch *f)
         struct fetched *got = f->ready;
 
         f->ready = got->next;
-        (void)close(got->fd);           /* nobody wants it now */
+        io_close(f->tt->w->io, got->fd);        /* nobody wants it now */
         mem_free(got);
     }
     mem_free(f->maps);

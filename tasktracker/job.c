@@ -65,8 +65,8 @@ tt_job_drop(struct tt *tt, struct tt_job *j)
 
         j->idle = idle->next;
         tt->idle_count--;
-        launched_kill(&idle->w);
-        launched_close(&idle->w);
+        crew_kill(tt->crew, &idle->w);
+        crew_close(tt->crew, &idle->w);
         mem_free(idle);
     }
     LL_PREPEND(tt->doomed, j);
@@ -173,7 +173,7 @@ load(struct tt *tt, struct tt_job *j, struct why *why)
 
     if ((rc = fetch(tt, j, &j->reply, why)) != RC_OK ||
         (rc = io_mkdirs(tt->w->io, j->dir, 0700, why)) != RC_OK ||
-        (rc = chan_memory_file("job", j->reply->code.data, j->reply->code.len, &j->code_fd, why)) != RC_OK)
+        (rc = pipes_memory_file(tt->crew->pipes, "job", j->reply->code.data, j->reply->code.len, &j->code_fd, why)) != RC_OK)
         return rc;
     return fs_open(tt->w, &tt->conf, NULL, j->reply->user, &j->fs, why);
 }
@@ -346,7 +346,7 @@ tt_worker_take(struct tt *tt, struct tt_job *j, struct launched *ret, struct why
         return RC_OK;
     }
     mutex_lock(tt->w->threads, tt->launch);
-    rc = launcher_take(&tt->launcher, ret, why);
+    rc = crew_take(tt->crew, ret, why);
     mutex_unlock(tt->w->threads, tt->launch);
     if (rc == RC_CLOSED)
         tt_fail(tt);                /* without its launcher this process is of no use */
@@ -370,7 +370,7 @@ tt_worker_keep(struct tt *tt, struct tt_job *j, struct launched *w)
     }
     tt_unlock(tt);
     if (!kept) {
-        launched_kill(w);
-        launched_close(w);
+        crew_kill(tt->crew, w);
+        crew_close(tt->crew, w);
     }
 }

@@ -8,7 +8,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,6 +20,7 @@
 #include "tasktracker/worker.h"
 
 #define WARM_MAX 64
+#define SEND_SECONDS 10
 #define SLOTS 256                   /* uids in the root tier */
 
 struct warm {
@@ -69,9 +72,9 @@ run_worker(const struct sandbox *box, unsigned slot)
 
     (void)close(4);
     if (sandbox_lock(box, slot, &why) != RC_OK)
-        worker_refuse(3, &why);
+        worker_refuse(pipes_posix(), 3, &why);
     else
-        worker_main(3);
+        worker_run(3);
     _exit(0);
 }
 
@@ -88,7 +91,7 @@ run_warden(const struct helper *h, unsigned slot, int sock, int status_pipe)
     keep_fds(sock, status_pipe);
     reset_signals();
     if (sandbox_enter(&box, &why) != RC_OK) {
-        worker_refuse(3, &why);
+        worker_refuse(pipes_posix(), 3, &why);
         _exit(1);
     }
     if ((worker = fork()) == 0)
@@ -105,6 +108,18 @@ run_warden(const struct helper *h, unsigned slot, int sock, int status_pipe)
 
 /* ---- in the launcher ---- */
 
+static void
+let_go(struct launched *w)
+{
+    int *fds[] = { &w->sock, &w->warden, &w->status };
+
+    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
+        if (*fds[i] >= 0)
+            (void)close(*fds[i]);       /* read to its end, or not wanted */
+        *fds[i] = -1;
+    }
+}
+
 static enum rc
 start_one(struct helper *h, struct warm *ret, struct why *why)
 {
@@ -117,7 +132,7 @@ start_one(struct helper *h, struct warm *ret, struct why *why)
         slot++;
     if (slot == SLOTS)
         return why_set(why, RC_BUSY, "%d workers run already", SLOTS);
-    if ((rc = chan_pair(socks, why)) != RC_OK)
+    if ((rc = pipes_pair(pipes_posix(), PIPES_PACKETS, socks, why)) != RC_OK)
         return rc;
     if (pipe2(pipes, O_CLOEXEC) != 0) {
         rc = why_errno(why, errno, "pipe");
@@ -139,7 +154,7 @@ start_one(struct helper *h, struct warm *ret, struct why *why)
     if (ret->w.warden < 0) {
         rc = why_errno(why, errno, "pidfd_open");
         (void)kill(pid, SIGKILL);       /* reaped with the others */
-        launched_close(&ret->w);
+        let_go(&ret->w);
         return rc;
     }
     return RC_OK;
@@ -176,7 +191,7 @@ reap(struct helper *h)
                 h->slots[i] = 0;
         for (unsigned i = 0; i < h->warm_count; i++)
             if (h->warm[i].warden == pid) {
-                launched_close(&h->warm[i].w);
+                let_go(&h->warm[i].w);
                 h->warm[i] = h->warm[--h->warm_count];
                 break;
             }
@@ -198,7 +213,7 @@ reply(struct helper *h, enum rc rc, const char *text, const struct launched *w, 
         fds[1] = w->warden;
         fds[2] = w->status;
     }
-    return chan_send(h->sock, &m.base, fds, w != NULL ? 3 : 0, why);
+    return chan_send(pipes_posix(), h->sock, &m.base, fds, w != NULL ? 3 : 0, why);
 }
 
 /* The tracker asks for a worker; false when it is gone. */
@@ -212,7 +227,7 @@ serve(struct helper *h)
     struct why why;
     enum rc rc = RC_OK;
 
-    if (chan_receive(h->sock, &launch_request__descriptor, &m, fds, &n, &why) != RC_OK)
+    if (chan_receive(pipes_posix(), h->sock, &launch_request__descriptor, &m, fds, &n, &why) != RC_OK)
         return false;
     chan_free(m);
     if (h->warm_count > 0)
@@ -222,7 +237,7 @@ serve(struct helper *h)
     if (rc != RC_OK)
         return reply(h, rc, why.text, NULL, &why) == RC_OK;
     rc = reply(h, RC_OK, "", &one.w, &why);
-    launched_close(&one.w);             /* the tracker has them now */
+    let_go(&one.w);             /* the tracker has them now */
     return rc == RC_OK;
 }
 
@@ -277,7 +292,7 @@ take_reply(struct launcher *l, struct launched *ret, LaunchReply **ret_reply, st
     size_t n = 0;
     enum rc rc;
 
-    if ((rc = chan_receive(l->sock, &launch_reply__descriptor, &m, fds, &n, why)) != RC_OK)
+    if ((rc = chan_receive(l->crew.pipes, l->sock, &launch_reply__descriptor, &m, fds, &n, why)) != RC_OK)
         return why_prefix(why, "the launcher of workers is gone");
     *ret_reply = (LaunchReply *)(void *)m;
     if (ret == NULL)
@@ -294,6 +309,60 @@ take_reply(struct launcher *l, struct launched *ret, LaunchReply **ret_reply, st
     return rc;
 }
 
+static struct launcher *of_crew(struct crew *c) { return CONTAINER_OF(c, struct launcher, crew); }
+
+static void
+px_stop(struct crew *c)
+{
+    struct launcher *l = of_crew(c);
+
+    (void)close(l->sock);               /* its sign to end */
+    while (waitpid(l->pid, NULL, 0) < 0 && errno == EINTR)
+        continue;
+}
+
+static enum rc
+px_take(struct crew *c, struct launched *ret, struct why *why)
+{
+    struct launcher *l = of_crew(c);
+    LaunchRequest m = LAUNCH_REQUEST__INIT;
+    LaunchReply *answer = NULL;
+    struct timeval patience = { .tv_sec = SEND_SECONDS };
+    enum rc rc;
+
+    if ((rc = chan_send(c->pipes, l->sock, &m.base, NULL, 0, why)) != RC_OK ||
+        (rc = take_reply(l, ret, &answer, why)) != RC_OK)
+        return rc;
+    chan_free(&answer->base);
+    /* A worker that asks and does not listen is not to hold us. */
+    if (setsockopt(ret->sock, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0)
+        return RC_OK;
+    rc = why_errno(why, errno, "SO_SNDTIMEO");
+    let_go(ret);
+    return rc;
+}
+
+static void
+px_kill(struct crew *c UNUSED, const struct launched *w)
+{
+    (void)syscall(SYS_pidfd_send_signal, w->warden, SIGKILL, NULL, 0U);     /* ESRCH: it has ended */
+}
+
+static bool
+px_wait(struct crew *c UNUSED, const struct launched *w, int timeout_ms, int *ret_status)
+{
+    struct pollfd fd = { .fd = w->status, .events = POLLIN };
+    int r;
+
+    while ((r = poll(&fd, 1, timeout_ms)) < 0 && errno == EINTR)
+        continue;
+    return r == 1 && read(w->status, ret_status, sizeof *ret_status) == (ssize_t)sizeof *ret_status;
+}
+
+static void px_close(struct crew *c UNUSED, struct launched *w) { let_go(w); }
+
+static const struct crew_ops px_ops = { .take = px_take, .kill = px_kill, .wait = px_wait, .close = px_close, .stop = px_stop };
+
 enum rc
 launcher_start(unsigned warm, struct launcher *ret, struct why *why)
 {
@@ -301,9 +370,10 @@ launcher_start(unsigned warm, struct launcher *ret, struct why *why)
     int socks[2];
     enum rc rc;
 
-    if ((rc = chan_pair(socks, why)) != RC_OK)
+    if ((rc = pipes_pair(pipes_posix(), PIPES_PACKETS, socks, why)) != RC_OK)
         return rc;
     memset(ret, 0, sizeof *ret);
+    ret->crew = (struct crew){ .ops = &px_ops, .pipes = pipes_posix(), .text = ret->text };
     if ((ret->pid = fork()) < 0) {
         rc = why_errno(why, errno, "fork");
         (void)close(socks[0]);
@@ -322,57 +392,7 @@ launcher_start(unsigned warm, struct launcher *ret, struct why *why)
         return rc;
     }
     (void)snprintf(ret->text, sizeof ret->text, "%s", first->text);
-    ret->plain = first->plain;
+    ret->crew.plain = first->plain;
     chan_free(&first->base);
     return RC_OK;
-}
-
-void
-launcher_stop(struct launcher *l)
-{
-    (void)close(l->sock);               /* its sign to end */
-    while (waitpid(l->pid, NULL, 0) < 0 && errno == EINTR)
-        continue;
-}
-
-enum rc
-launcher_take(struct launcher *l, struct launched *ret, struct why *why)
-{
-    LaunchRequest m = LAUNCH_REQUEST__INIT;
-    LaunchReply *answer = NULL;
-    enum rc rc;
-
-    if ((rc = chan_send(l->sock, &m.base, NULL, 0, why)) != RC_OK || (rc = take_reply(l, ret, &answer, why)) != RC_OK)
-        return rc;
-    chan_free(&answer->base);
-    return RC_OK;
-}
-
-void
-launched_kill(const struct launched *w)
-{
-    (void)syscall(SYS_pidfd_send_signal, w->warden, SIGKILL, NULL, 0U);     /* ESRCH: it has ended */
-}
-
-bool
-launched_wait(const struct launched *w, int timeout_ms, int *ret_status)
-{
-    struct pollfd fd = { .fd = w->status, .events = POLLIN };
-    int r;
-
-    while ((r = poll(&fd, 1, timeout_ms)) < 0 && errno == EINTR)
-        continue;
-    return r == 1 && read(w->status, ret_status, sizeof *ret_status) == (ssize_t)sizeof *ret_status;
-}
-
-void
-launched_close(struct launched *w)
-{
-    int *fds[] = { &w->sock, &w->warden, &w->status };
-
-    for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
-        if (*fds[i] >= 0)
-            (void)close(*fds[i]);       /* read to its end, or not wanted */
-        *fds[i] = -1;
-    }
 }

@@ -2,10 +2,12 @@
 #include "core/base/mem.h"
 #include "core/conf/daemon.h"
 #include "core/http/http.h"
+#include "tasktracker/launch.h"
 #include "tasktracker/pages.h"
 #include "tasktracker/tt.h"
 
 struct self {
+    struct launcher *launcher;
     struct tt *tt;
     struct http_server *http;
 };
@@ -39,16 +41,17 @@ start(const struct world *w, const struct conf *c, void *prepared, void **ret_se
     if (self == NULL)
         rc = why_rc(why, RC_NOMEM);
     else
-        rc = tt_start(w, c, l, &self->tt, &at, why);
+        rc = tt_start(w, c, &l->crew, &self->tt, &at, why);
     if (rc != RC_OK)
-        launcher_stop(l);
-    mem_free(l);
+        crew_stop(&l->crew);
     if (rc == RC_OK && (rc = tt_pages_start(self->tt, &self->http, &http, why)) != RC_OK)
         tt_stop(self->tt);
     if (rc != RC_OK) {
+        mem_free(l);
         mem_free(self);
         return rc;
     }
+    self->launcher = l;
     (void)net_addr_text(&at, ret_address->rpc);
     (void)net_addr_text(&http, ret_address->http);
     *ret_self = self;
@@ -62,6 +65,7 @@ stop(void *arg)
 
     http_stop(self->http);
     tt_stop(self->tt);
+    mem_free(self->launcher);
     mem_free(self);
 }
 

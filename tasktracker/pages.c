@@ -49,7 +49,7 @@ page_attempts(void *arg, const struct http_request *req, struct http_reply *repl
              (unsigned long long)tt->conf.reduce_slots);
     page_card(b, "Slots, map + reduce", text, "", NULL);
     page_card(b, "JobTracker", tt->epoch ? "registered" : "not registered", tt->epoch ? "good" : "bad", tt->conf.jt_address);
-    page_card(b, "Sandbox", tt->launcher.plain ? "plain" : "isolated", "", tt->launcher.text);
+    page_card(b, "Sandbox", tt->crew->plain ? "plain" : "isolated", "", tt->crew->text);
     page_cards_end(b);
     page_table_begin(b, heads);
     DL_FOREACH(tt->attempts, a) {

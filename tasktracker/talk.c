@@ -1,5 +1,4 @@
 /* What the tracker answers to a worker. */
-#include <unistd.h>
 
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -10,7 +9,7 @@
 static bool
 say(struct talk *k, const TkOrder *o, const int *fds, size_t n, enum rc *ret_rc, struct why *why)
 {
-    enum rc rc = chan_send(k->worker.sock, &o->base, fds, n, why);
+    enum rc rc = chan_send(k->tt->crew->pipes, k->worker.sock, &o->base, fds, n, why);
 
     if (rc == RC_OK)
         return true;
@@ -36,7 +35,7 @@ refuse(struct talk *k, const struct why *reason, enum rc *ret_rc, struct why *wh
 static enum rc
 start_feed(struct talk *k, struct talk_input *in, const JtSplit *split, uint64_t at, int *ret_fd, struct why *why)
 {
-    return feed_start(k->tt->w, k->a->job->fs, split->path, at, &in->feed, ret_fd, why);
+    return feed_start(k->tt->w, k->tt->crew->pipes, k->a->job->fs, split->path, at, &in->feed, ret_fd, why);
 }
 
 static bool
@@ -79,7 +78,7 @@ answer_input(struct talk *k, const TkReport *r, enum rc *ret_rc, struct why *why
         return refuse(k, &reason, ret_rc, why);
     o.kind = TK_ORDER__KIND__STREAM;
     said = say(k, &o, fds, 1, ret_rc, why);
-    (void)close(fds[0]);                /* the worker has it */
+    pipes_close(k->tt->crew->pipes, fds[0]);    /* the worker has it */
     return said;
 }
 
@@ -138,13 +137,13 @@ answer_output(struct talk *k, enum rc *ret_rc, struct why *why)
     else if (k->sink != NULL)
         rc = why_set(&reason, RC_BAD_MESSAGE, "the output is open already");
     else
-        rc = sink_start(k->tt->w, a->job->fs, path, &as, &k->sink, &fd, &reason);
+        rc = sink_start(k->tt->w, k->tt->crew->pipes, a->job->fs, path, &as, &k->sink, &fd, &reason);
     mem_free(path);
     if (rc != RC_OK)
         return refuse(k, &reason, ret_rc, why);
     o.kind = TK_ORDER__KIND__SINK;
     said = say(k, &o, &fd, 1, ret_rc, why);
-    (void)close(fd);                    /* the worker has it */
+    pipes_close(k->tt->crew->pipes, fd);        /* the worker has it */
     return said;
 }
 
@@ -173,7 +172,7 @@ talk_segment(struct talk *k, enum rc *ret_rc, struct why *why)
     o.at = got->at;
     o.bytes = got->bytes;
     said = say(k, &o, &got->fd, 1, ret_rc, why);
-    (void)close(got->fd);               /* the worker has it */
+    io_close(k->tt->w->io, got->fd);            /* the worker has it */
     mem_free(got);
     return said;
 }

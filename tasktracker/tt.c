@@ -169,7 +169,7 @@ register_now(struct tt *tt, struct why *why)
     req.map_slots = (uint32_t)tt->conf.map_slots;
     req.reduce_slots = (uint32_t)tt->conf.reduce_slots;
     req.version = VERSION;
-    req.tier = tt->launcher.text;
+    req.tier = (char *)(uintptr_t)tt->crew->text;
     tt_lock(tt);
     drop_idle_jobs(tt);
     rc = list_all(tt, &arena, &req);
@@ -508,7 +508,7 @@ open_clients(struct tt *tt, struct why *why)
 }
 
 enum rc
-tt_start(const struct world *w, const struct conf *conf, struct launcher *launcher, struct tt **ret,
+tt_start(const struct world *w, const struct conf *conf, struct crew *crew, struct tt **ret,
          struct net_addr *ret_at, struct why *why)
 {
     struct tt *tt = mem_zalloc(sizeof *tt);
@@ -517,8 +517,8 @@ tt_start(const struct world *w, const struct conf *conf, struct launcher *launch
     if (tt == NULL)
         return why_rc(why, RC_NOMEM);
     tt->w = w;
+    tt->crew = crew;
     tt->listener = tt->lock_fd = -1;
-    tt->launcher.sock = -1;
     if ((rc = conf_copy(&tt->conf, conf, why)) != RC_OK) {
         mem_free(tt);
         return rc;
@@ -531,24 +531,23 @@ tt_start(const struct world *w, const struct conf *conf, struct launcher *launch
         rc = why_rc(why, RC_NOMEM);
         goto out;
     }
-    log_info("sandbox", "tier=\"%s\"", launcher->text);
-    tt->launcher = *launcher;
+    log_info("sandbox", "tier=\"%s\"", crew->text);
     if ((rc = open_dir(tt, why)) != RC_OK || (rc = open_clients(tt, why)) != RC_OK ||
         (rc = tt_shuffle_start(tt, why)) != RC_OK)
         goto out;
-    if (launcher->plain && !net_addr_is_loopback(&tt->at)) {
+    if (crew->plain && !net_addr_is_loopback(&tt->at)) {
         rc = why_set(why, RC_BAD_CONFIG, "the sandbox of this machine is only \"%s\": too weak for an address off loopback "
-                     "(%s); run the TaskTracker as root, or allow user namespaces", launcher->text, tt->at.host);
+                     "(%s); run the TaskTracker as root, or allow user namespaces", crew->text, tt->at.host);
         goto out;
     }
     if ((rc = thread_spawn(w->threads, "tt-orders", orders_loop, tt, &tt->orders, why)) != RC_OK ||
         (rc = thread_spawn(w->threads, "tt-beat", beat_loop, tt, &tt->beat, why)) != RC_OK)
         goto out;
     *ret_at = tt->at;
+    tt->owns_crew = true;
     *ret = tt;
     return RC_OK;
 out:
-    tt->launcher.sock = -1;             /* still the caller's */
     tt_stop(tt);
     return rc;
 }
@@ -591,8 +590,8 @@ tt_stop(struct tt *tt)
         tt_job_drop(tt, j);
     if (tt->m != NULL)
         tt_bury(tt);
-    if (tt->launcher.sock >= 0)
-        launcher_stop(&tt->launcher);
+    if (tt->owns_crew)
+        crew_stop(tt->crew);
     if (tt->jt != NULL)
         rpc_client_free(tt->jt);
     if (tt->jt_wait != NULL)

@@ -15,12 +15,12 @@
 #include "core/base/world.h"
 #include "core/conf/conf.h"
 #include "core/net/net.h"
-#include "tasktracker/launch.h"
+#include "tasktracker/crew.h"
 
 struct tt;
 
-/* Takes launcher on success.  *ret_at: where map outputs are served. */
-enum rc tt_start(const struct world *w, const struct conf *conf, struct launcher *launcher, struct tt **ret,
+/* Takes crew on success: tt_stop stops it.  *ret_at: where map outputs are served. */
+enum rc tt_start(const struct world *w, const struct conf *conf, struct crew *crew, struct tt **ret,
                  struct net_addr *ret_at, struct why *why) MUST_CHECK;
 bool tt_has_failed(struct tt *tt);  /* the launcher is gone: the process is to end; any thread */
 void tt_stop(struct tt *tt);        /* and free; attempts that run are killed */

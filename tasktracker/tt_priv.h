@@ -23,7 +23,7 @@
 #include "core/proto/task.pb-c.h"
 #include "core/rpc/client.h"
 #include "core/rpc/protocols.h"
-#include "tasktracker/launch.h"
+#include "tasktracker/crew.h"
 #include "tasktracker/tt.h"
 
 #define TOKEN_BYTES 32
@@ -91,7 +91,7 @@ struct tt_attempt {
     bool killed;                    /* [m] by order */
     bool has_worker;                /* [m] worker may be killed */
     struct launched worker;         /* [m] to change */
-    int wake;                       /* eventfd: look at killed, segments, errors */
+    int bell[2];                    /* look at killed, segments, errors */
     struct tt_progress progress;    /* [m] */
     struct tt_attempt *prev, *next;
 };
@@ -99,8 +99,9 @@ struct tt_attempt {
 struct tt {
     const struct world *w;
     struct conf conf;
-    struct launcher launcher;
-    struct mutex *launch;           /* one launcher_take at a time */
+    struct crew *crew;
+    bool owns_crew;
+    struct mutex *launch;           /* one crew_take at a time */
     struct mutex *m;
     struct cond *changed;
     char uuid[37];

@@ -1,18 +1,10 @@
 #include "tasktracker/worker.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "core/base/mem.h"
-#include "core/base/world.h"
-#include "core/net/net.h"
-#include "core/proto/task.pb-c.h"
-#include "libmr/local.h"
 #include "libmr/task.h"
 #include "tasktracker/chan.h"
 
@@ -31,7 +23,8 @@ struct source {
 
 struct worker {
     struct mr_host host;            /* first */
-    struct world w;
+    struct worker_self *self;
+    struct pipes *pipes;            /* self's */
     int sock;
     const struct mr_job *job;       /* loaded once */
     /* Of the attempt: */
@@ -53,7 +46,7 @@ worker_of(struct mr_host *h)
 static enum rc
 tell(struct worker *k, const TkReport *r, struct why *why)
 {
-    return chan_send(k->sock, &r->base, NULL, 0, why);
+    return chan_send(k->pipes, k->sock, &r->base, NULL, 0, why);
 }
 
 /* Ask; the answer is of kind `want` with fd_count descriptors, or an error. */
@@ -64,7 +57,7 @@ ask(struct worker *k, const TkReport *r, TkOrder **ret, int fds[CHAN_FDS], size_
     enum rc rc;
 
     if ((rc = tell(k, r, why)) != RC_OK ||
-        (rc = chan_receive(k->sock, &tk_order__descriptor, &m, fds, ret_n, why)) != RC_OK)
+        (rc = chan_receive(k->pipes, k->sock, &tk_order__descriptor, &m, fds, ret_n, why)) != RC_OK)
         return rc;
     *ret = (TkOrder *)(void *)m;
     if ((*ret)->kind != TK_ORDER__KIND__REFUSED)
@@ -98,7 +91,7 @@ ask_file(struct worker *k, TkReport__Kind kind, TkOrder__Kind want, int *ret_fd,
 /* ---- input ---- */
 
 static void
-source_close(struct source *s)
+source_close(struct worker *k, struct source *s)
 {
     int *fds[] = { &s->data_fd, &s->meta_fd, &s->stream };
 
@@ -106,7 +99,7 @@ source_close(struct source *s)
     s->block = NULL;
     for (size_t i = 0; i < ARRAY_LEN(fds); i++) {
         if (*fds[i] >= 0)
-            (void)close(*fds[i]);           /* only read from */
+            pipes_close(k->pipes, *fds[i]);     /* only read from */
         *fds[i] = -1;
     }
 }
@@ -121,7 +114,7 @@ source_open(struct worker *k, size_t split, uint64_t at, bool avoid_local, struc
     size_t n = 0;
     enum rc rc;
 
-    source_close(s);
+    source_close(k, s);
     r.kind = TK_REPORT__KIND__INPUT;
     r.has_split = r.has_at = true;
     r.split = (uint32_t)split;
@@ -135,7 +128,7 @@ source_open(struct worker *k, size_t split, uint64_t at, bool avoid_local, struc
         s->meta_fd = fds[1];
         s->offset = o->offset;
         s->bytes = o->bytes;
-        rc = mr_block_open(k->w.io, fds[0], fds[1], &s->block, why);
+        rc = mr_block_open(k->self->io, fds[0], fds[1], &s->block, why);
     } else if (o->kind == TK_ORDER__KIND__STREAM && n == 1) {
         s->stream = fds[0];
         s->at = at;
@@ -147,16 +140,15 @@ source_open(struct worker *k, size_t split, uint64_t at, bool avoid_local, struc
 }
 
 static enum rc
-stream_read(struct source *s, void *p, size_t cap, size_t *ret_n, struct why *why)
+stream_read(struct worker *k, struct source *s, void *p, size_t cap, size_t *ret_n, struct why *why)
 {
-    ssize_t n;
+    enum rc rc = pipes_read(k->pipes, s->stream, p, cap, ret_n, why);
 
-    while ((n = read(s->stream, p, cap)) < 0)
-        if (errno != EINTR)
-            return why_errno(why, errno, "input");
-    s->at += (uint64_t)n;
-    *ret_n = (size_t)n;
-    return RC_OK;
+    if (rc == RC_CLOSED)
+        return RC_OK;                   /* *ret_n stays 0 */
+    if (rc == RC_OK)
+        s->at += (uint64_t)*ret_n;
+    return rc;
 }
 
 static enum rc
@@ -179,7 +171,7 @@ host_read(struct mr_host *h, size_t split, void *p, size_t cap, uint64_t at, siz
 
             rc = mr_block_read(s->block, p, left, at - s->offset, ret_n, why);
         } else if (s->stream >= 0 && s->at == at) {
-            rc = stream_read(s, p, cap, ret_n, why);
+            rc = stream_read(k, s, p, cap, ret_n, why);
         }
         avoid_local = rc == RC_CORRUPT && s->block != NULL;     /* there are other replicas */
         if ((rc != RC_OK && !avoid_local) || *ret_n != 0)
@@ -243,16 +235,9 @@ host_write(struct mr_host *h, const void *p, size_t n, struct why *why)
 
     if ((rc = open_sink(k, why)) != RC_OK)
         return rc;
-    for (size_t done = 0; done < n;) {
-        ssize_t m = send(k->sink, (const char *)p + done, n - done, MSG_NOSIGNAL);
-
-        if (m < 0 && errno == EINTR)
-            continue;
-        if (m < 0)
-            return why_errno(why, errno, "output");     /* the tracker knows better, and says so */
-        done += (size_t)m;
-        k->written += (uint64_t)m;
-    }
+    if ((rc = pipes_write(k->pipes, k->sink, p, n, why)) != RC_OK)
+        return why_set(why, RC_IO, "the output broke off");     /* the tracker knows better, and says so */
+    k->written += n;
     return RC_OK;
 }
 
@@ -312,7 +297,7 @@ host_progress(struct mr_host *h, const struct mr_progress *p)
     r.fraction = p->fraction;
     r.status = (char *)p->status;
     if (report_counters(worker_of(h), &r, p, &why) == RC_CLOSED)
-        _exit(1);                       /* nobody wants the result */
+        worker_of(h)->self->ops->leave(worker_of(h)->self, 1);  /* nobody wants the result */
 }
 
 static const struct mr_host_ops host_ops = {
@@ -320,40 +305,6 @@ static const struct mr_host_ops host_ops = {
 };
 
 /* ---- an attempt ---- */
-
-static enum rc
-set_memory_limit(const TkSpec *s, struct why *why)
-{
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    (void)s;                            /* a sanitizer's shadow alone is terabytes of addresses */
-    (void)why;
-    return RC_OK;
-#else
-    struct rlimit r;
-
-    if (getrlimit(RLIMIT_AS, &r) != 0)
-        return why_errno(why, errno, "getrlimit");
-    if (r.rlim_max == RLIM_INFINITY || r.rlim_max > s->memory_bytes)
-        r.rlim_cur = r.rlim_max = s->memory_bytes;
-    return setrlimit(RLIMIT_AS, &r) == 0 ? RC_OK : why_errno(why, errno, "setrlimit");
-#endif
-}
-
-static enum rc
-prepare(struct worker *k, int so_fd, int log_fd, struct why *why)
-{
-    char path[64];
-    enum rc rc;
-
-    if (dup2(log_fd, 1) < 0 || dup2(log_fd, 2) < 0)
-        return why_errno(why, errno, "the log");
-    if (k->job != NULL)
-        return RC_OK;
-    if ((rc = set_memory_limit(k->spec, why)) != RC_OK)
-        return rc;
-    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", so_fd);
-    return mr_job_load(path, &k->job, why);
-}
 
 static void
 fill_spec(const struct worker *k, struct mr_option *options, struct mr_spec *ret)
@@ -383,19 +334,19 @@ run(struct worker *k, struct arena *a, struct mr_option *options, struct why *wh
 
     memset(&end, 0, sizeof end);
     fill_spec(k, options, &spec);
-    if ((rc = mr_attempt_run(&spec, k->job, &k->host, k->w.io, k->w.clock, a, &end,
+    if ((rc = mr_attempt_run(&spec, k->job, &k->host, k->self->io, k->self->clock, a, &end,
                              spec.is_map && spec.reduce_count != 0 ? &index : NULL, why)) != RC_OK)
         goto out;
     if (k->spec->final_output && (rc = open_sink(k, why)) != RC_OK)     /* an empty file is output too */
         goto out;
-    (void)fflush(NULL);                 /* the job's own streams */
+    k->self->ops->flush(k->self);
     r.kind = TK_REPORT__KIND__DONE;
     r.has_written = true;
     r.written = k->written;
     r.index = index.at;
     r.n_index = index.at ? (size_t)index.parts + 1 : 0;
     if (k->sink >= 0) {
-        (void)close(k->sink);           /* the tracker counts what came */
+        pipes_close(k->pipes, k->sink); /* the tracker counts what came */
         k->sink = -1;
     }
     rc = report_counters(k, &r, &end, why);
@@ -408,9 +359,9 @@ static void
 attempt_fini(struct worker *k)
 {
     for (size_t i = 0; k->sources != NULL && i < k->spec->n_splits; i++)
-        source_close(&k->sources[i]);
+        source_close(k, &k->sources[i]);
     if (k->sink >= 0)
-        (void)close(k->sink);           /* the attempt failed */
+        pipes_close(k->pipes, k->sink); /* the attempt failed */
     k->sink = -1;
     mem_free(k->sources);
     mem_free(k->splits);
@@ -430,7 +381,7 @@ serve_start(struct worker *k, const int fds[CHAN_FDS], struct why *why)
     enum rc rc;
 
     arena_init(&a, ATTEMPT_ARENA);
-    if ((rc = chan_read_file(fds[1], SPEC_MAX, &bytes, &n, why)) != RC_OK)
+    if ((rc = pipes_memory_read(k->pipes, fds[1], SPEC_MAX, &bytes, &n, why)) != RC_OK)
         goto out;
     k->spec = (TkSpec *)(void *)chan_unpack(&tk_spec__descriptor, bytes, n);
     mem_free(bytes);
@@ -448,7 +399,7 @@ serve_start(struct worker *k, const int fds[CHAN_FDS], struct why *why)
     for (size_t i = 0; i < k->spec->n_splits; i++)
         k->sources[i].data_fd = k->sources[i].meta_fd = k->sources[i].stream = -1;
     k->written = 0;
-    if ((rc = prepare(k, fds[0], fds[2], why)) == RC_OK)
+    if ((rc = k->self->ops->prepare(k->self, k->spec, fds[0], fds[2], &k->job, why)) == RC_OK)
         rc = run(k, &a, options, why);
 out:
     mem_free(options);
@@ -457,7 +408,7 @@ out:
 }
 
 void
-worker_refuse(int sock, const struct why *why)
+worker_refuse(struct pipes *p, int sock, const struct why *why)
 {
     TkReport r = TK_REPORT__INIT;
     struct why ignored;
@@ -466,21 +417,20 @@ worker_refuse(int sock, const struct why *why)
     r.has_rc = true;
     r.rc = why->rc;
     r.text = (char *)why->text;
-    if (chan_send(sock, &r.base, NULL, 0, &ignored) != RC_OK)
-        _exit(1);                       /* the tracker is gone: nobody needs to know */
+    if (chan_send(p, sock, &r.base, NULL, 0, &ignored) != RC_OK)
+        return;                         /* the tracker is gone: nobody needs to know */
 }
 
 void
-worker_main(int sock)
+worker_main(struct worker_self *self, int sock)
 {
-    struct worker k = { .host = { &host_ops }, .sock = sock, .sink = -1 };
+    struct worker k = { .host = { &host_ops }, .self = self, .pipes = self->pipes, .sock = sock, .sink = -1 };
     ProtobufCMessage *m;
     int fds[CHAN_FDS];
     size_t n;
     struct why why;
 
-    world_posix(&k.w);
-    while (chan_receive(sock, &tk_order__descriptor, &m, fds, &n, &why) == RC_OK) {
+    while (chan_receive(k.pipes, sock, &tk_order__descriptor, &m, fds, &n, &why) == RC_OK) {
         bool is_start = ((TkOrder *)(void *)m)->kind == TK_ORDER__KIND__START && n == 3;
         enum rc rc;
 
@@ -489,14 +439,14 @@ worker_main(int sock)
             break;
         rc = serve_start(&k, fds, &why);
         for (size_t i = 0; i < n; i++)
-            (void)close(fds[i]);            /* read; the job stays mapped */
+            pipes_close(k.pipes, fds[i]);   /* read; the job stays mapped */
         if (rc == RC_OK) {
             attempt_fini(&k);
             continue;
         }
-        (void)fflush(NULL);
-        worker_refuse(sock, &why);
+        self->ops->flush(self);
+        worker_refuse(k.pipes, sock, &why);
         break;
     }
-    _exit(0);
+    self->ops->leave(self, 0);
 }

@@ -49,6 +49,7 @@ struct io;
 struct io_ops {
     enum rc (*open)(struct io *io, const char *path, unsigned flags, int *ret_fd, struct why *why);
     void (*close)(struct io *io, int fd);
+    enum rc (*dup)(struct io *io, int fd, int *ret_fd, struct why *why);        /* another descriptor of the same open file */
     /* Reads up to n bytes; fewer only at the end of the file. */
     enum rc (*pread)(struct io *io, int fd, void *p, size_t n, uint64_t at, size_t *ret_n, struct why *why);
     /* Writes all n bytes or fails. */
@@ -86,6 +87,7 @@ static inline enum rc io_open(struct io *io, const char *path, unsigned flags, i
     return io->ops->open(io, path, flags, ret_fd, why);
 }
 static inline void io_close(struct io *io, int fd) { io->ops->close(io, fd); }
+static inline enum rc io_dup(struct io *io, int fd, int *ret_fd, struct why *why) { return io->ops->dup(io, fd, ret_fd, why); }
 static inline enum rc io_pread(struct io *io, int fd, void *p, size_t n, uint64_t at, size_t *ret_n, struct why *why)
 {
     return io->ops->pread(io, fd, p, n, at, ret_n, why);

@@ -41,6 +41,18 @@ px_close(struct io *io, int fd)
 }
 
 static enum rc
+px_dup(struct io *io, int fd, int *ret_fd, struct why *why)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+    (void)io;
+    if (copy < 0)
+        return errno == EMFILE ? why_set(why, RC_NO_DESCRIPTORS, "too many open files") : why_errno(why, errno, "dup");
+    *ret_fd = copy;
+    return RC_OK;
+}
+
+static enum rc
 px_pread(struct io *io, int fd, void *p, size_t n, uint64_t at, size_t *ret_n, struct why *why)
 {
     uint8_t *to = p;
@@ -313,7 +325,7 @@ px_drop_cache(struct io *io, int fd)
 }
 
 static const struct io_ops px_ops = {
-    .open = px_open, .close = px_close, .pread = px_pread, .pwrite = px_pwrite, .truncate = px_truncate,
+    .open = px_open, .close = px_close, .dup = px_dup, .pread = px_pread, .pwrite = px_pwrite, .truncate = px_truncate,
     .allocate = px_allocate, .sync = px_sync, .sync_dir = px_sync_dir, .fstat = px_fstat, .stat = px_stat,
     .rename = px_rename, .link = px_link, .unlink = px_unlink, .mkdir = px_mkdir, .rmdir = px_rmdir,
     .list = px_list, .space = px_space, .lock = px_lock, .drop_cache = px_drop_cache,

@@ -21,9 +21,9 @@ roundtrip(const char *text, const int *fds, size_t n, int got_fds[CHAN_FDS], siz
 
     r.kind = TK_REPORT__KIND__FAILED;
     r.text = (char *)text;
-    ck_assert_int_eq(chan_pair(socks, &why), RC_OK);
-    ck_assert_int_eq(chan_send(socks[0], &r.base, fds, n, &why), RC_OK);
-    ck_assert_int_eq(chan_receive(socks[1], &tk_report__descriptor, &m, got_fds, got_n, &why), RC_OK);
+    ck_assert_int_eq(pipes_pair(pipes_posix(), PIPES_PACKETS, socks, &why), RC_OK);
+    ck_assert_int_eq(chan_send(pipes_posix(), socks[0], &r.base, fds, n, &why), RC_OK);
+    ck_assert_int_eq(chan_receive(pipes_posix(), socks[1], &tk_report__descriptor, &m, got_fds, got_n, &why), RC_OK);
     close(socks[0]);
     close(socks[1]);
     return (TkReport *)(void *)m;
@@ -73,10 +73,10 @@ START_TEST(peer_that_is_gone_is_closed_in_both_directions)
     struct why why;
 
     r.kind = TK_REPORT__KIND__DONE;
-    ck_assert_int_eq(chan_pair(socks, &why), RC_OK);
+    ck_assert_int_eq(pipes_pair(pipes_posix(), PIPES_PACKETS, socks, &why), RC_OK);
     close(socks[1]);
-    ck_assert_int_eq(chan_send(socks[0], &r.base, NULL, 0, &why), RC_CLOSED);
-    ck_assert_int_eq(chan_receive(socks[0], &tk_report__descriptor, &m, fds, &n, &why), RC_CLOSED);
+    ck_assert_int_eq(chan_send(pipes_posix(), socks[0], &r.base, NULL, 0, &why), RC_CLOSED);
+    ck_assert_int_eq(chan_receive(pipes_posix(), socks[0], &tk_report__descriptor, &m, fds, &n, &why), RC_CLOSED);
     close(socks[0]);
 }
 END_TEST
@@ -90,10 +90,10 @@ START_TEST(garbage_is_refused)
     size_t n;
     struct why why;
 
-    ck_assert_int_eq(chan_pair(socks, &why), RC_OK);
+    ck_assert_int_eq(pipes_pair(pipes_posix(), PIPES_PACKETS, socks, &why), RC_OK);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
         ck_assert_int_eq(send(socks[0], bad[i], length[i], 0), (int)length[i]);
-        ck_assert_int_eq(chan_receive(socks[1], &tk_report__descriptor, &m, fds, &n, &why), RC_BAD_MESSAGE);
+        ck_assert_int_eq(chan_receive(pipes_posix(), socks[1], &tk_report__descriptor, &m, fds, &n, &why), RC_BAD_MESSAGE);
     }
     close(socks[0]);
     close(socks[1]);

@@ -1,0 +1,61 @@
+/* The worker as a process of its own. */
+#include <errno.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "core/net/net.h"
+#include "libmr/local.h"
+#include "tasktracker/worker.h"
+
+static enum rc
+set_memory_limit(const TkSpec *s, struct why *why)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    (void)s;                            /* a sanitizer's shadow alone is terabytes of addresses */
+    (void)why;
+    return RC_OK;
+#else
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_AS, &r) != 0)
+        return why_errno(why, errno, "getrlimit");
+    if (r.rlim_max == RLIM_INFINITY || r.rlim_max > s->memory_bytes)
+        r.rlim_cur = r.rlim_max = s->memory_bytes;
+    return setrlimit(RLIMIT_AS, &r) == 0 ? RC_OK : why_errno(why, errno, "setrlimit");
+#endif
+}
+
+static enum rc
+px_prepare(struct worker_self *self UNUSED, const TkSpec *spec, int so_fd, int log_fd, const struct mr_job **job,
+           struct why *why)
+{
+    char path[64];
+    enum rc rc;
+
+    if (dup2(log_fd, 1) < 0 || dup2(log_fd, 2) < 0)
+        return why_errno(why, errno, "the log");
+    if (*job != NULL)
+        return RC_OK;
+    if ((rc = set_memory_limit(spec, why)) != RC_OK)
+        return rc;
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", so_fd);
+    return mr_job_load(path, job, why);
+}
+
+static void px_flush(struct worker_self *self UNUSED) { (void)fflush(NULL); /* the job's own streams; it cannot be told */ }
+static NORETURN void px_leave(struct worker_self *self UNUSED, int status) { _exit(status); }
+
+static const struct worker_ops px_ops = { px_prepare, px_flush, px_leave };
+
+void
+worker_run(int sock)
+{
+    struct worker_self self = { .ops = &px_ops, .pipes = pipes_posix() };
+    struct world w;
+
+    world_posix(&w);
+    self.io = w.io;
+    self.clock = w.clock;
+    worker_main(&self, sock);
+}
