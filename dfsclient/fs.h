@@ -133,8 +133,8 @@ enum rc fs_safe_mode(struct fs *fs, enum fs_safe_mode what, bool *ret_on, struct
 /* RC_OK when the caller may do all of access (4 read, 2 write, 1 execute), RC_DENIED when not. */
 enum rc fs_access(struct fs *fs, const char *path, unsigned access, struct why *why) MUST_CHECK;
 
-/* The server's answer to append, which this client does not speak further: RC_UNSUPPORTED where it is not to be had. */
-enum rc fs_append(struct fs *fs, const char *path, struct fs_writer **ret, struct why *why) MUST_CHECK;
+/* Write on behind what a closed file has; with new_block not into its last block, also when that is not full. */
+enum rc fs_append(struct fs *fs, const char *path, bool new_block, struct fs_writer **ret, struct why *why) MUST_CHECK;
 /* *ret_done false: the file is cut when its last block was recovered; poll fs_is_closed. */
 enum rc fs_truncate(struct fs *fs, const char *path, uint64_t bytes, bool *ret_done, struct why *why) MUST_CHECK;
 enum rc fs_is_closed(struct fs *fs, const char *path, bool *ret_closed, struct why *why) MUST_CHECK;

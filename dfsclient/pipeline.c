@@ -443,21 +443,18 @@ out:
 }
 
 enum rc
+pipeline_follow(struct pipeline *pl, const struct fs_block *last, struct why *why)
+{
+    return begin(pl, last, false, why);
+}
+
+enum rc
 pipeline_open_append(struct pipeline *pl, const struct fs_block *last, struct why *why)
 {
-    struct why setup;
-    bool closed = false;
-    size_t bad = 0;
     enum rc rc;
 
-    if ((rc = begin(pl, last, true, why)) != RC_OK)
+    if ((rc = begin(pl, last, true, why)) != RC_OK || (rc = pipeline_set_up_append(pl, why)) != RC_OK)
         return rc;
-    if (pipeline_connect(pl, DTP_SETUP_APPEND, pl->block.stamp, &bad, &setup) != RC_OK) {
-        pl->bad = bad;
-        pl->bad_why = setup;
-        if ((rc = pipeline_rebuild(pl, false, -1, &closed, why)) != RC_OK)
-            return rc;
-    }
     pl->open = true;
     return start_acker(pl, why);
 }

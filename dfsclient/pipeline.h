@@ -60,6 +60,8 @@ void pipeline_fini(struct pipeline *pl);    /* also in the middle of a block: cu
 enum rc pipeline_open(struct pipeline *pl, const struct fs_block *previous, struct why *why) MUST_CHECK;
 /* Go on with the last block of a file, which append gave back. */
 enum rc pipeline_open_append(struct pipeline *pl, const struct fs_block *last, struct why *why) MUST_CHECK;
+/* The block before the next one, when it was not written here. */
+enum rc pipeline_follow(struct pipeline *pl, const struct fs_block *last, struct why *why) MUST_CHECK;
 
 /* Room for a packet: waits while too many are not acked.  The caller fills it and sends it. */
 enum rc pipeline_packet(struct pipeline *pl, struct packet **ret, struct why *why) MUST_CHECK;
@@ -79,6 +81,8 @@ enum rc pipeline_connect(struct pipeline *pl, enum dtp_stage stage, uint64_t new
 /* Leave node `bad` of the pipeline out from now on. */
 void pipeline_drop(struct pipeline *pl, size_t bad);
 void pipeline_forgive(struct pipeline *pl);     /* leave nobody out any more */
+/* Set up to append to block, whose bytes are all on its nodes; with others when some do not answer. */
+enum rc pipeline_set_up_append(struct pipeline *pl, struct why *why) MUST_CHECK;
 /* Set up again after node pl->bad failed; no ack thread runs.  *ret_closed: the block is closed already. */
 enum rc pipeline_rebuild(struct pipeline *pl, bool only_last_left, int64_t head_seqno, bool *ret_closed,
                          struct why *why) MUST_CHECK;

@@ -8,6 +8,8 @@
 #include "dfsclient/pipeline.h"
 
 #define PER_NODE_MS 5000        /* more to wait for each node behind the first */
+#define REPLACE_TRIES 3         /* to find a node more and fill it */
+#define NO_NODE SIZE_MAX        /* none failed */
 
 static enum rc
 fill_targets(struct pipeline *pl, OpWriteBlockProto *op, struct arena *a)
@@ -116,16 +118,24 @@ keep_location(const struct fs_location *l)
     return k;
 }
 
+/* Nodes that are not to be chosen; one more is forgotten when there is no room for it. */
+static void
+exclude(struct pipeline *pl, const struct fs_location *l)
+{
+    struct fs_location *k;
+
+    if (pl->excluded_count < PIPELINE_NODES_MAX && (k = keep_location(l)) != NULL)
+        pl->excluded[pl->excluded_count++] = k;
+}
+
 void
 pipeline_drop(struct pipeline *pl, size_t bad)
 {
     struct fs_location *l = pl->block.locations;
-    struct fs_location *k;
 
     if (bad >= pl->block.location_count)
         return;
-    if (pl->excluded_count < PIPELINE_NODES_MAX && (k = keep_location(&l[bad])) != NULL)
-        pl->excluded[pl->excluded_count++] = k;
+    exclude(pl, &l[bad]);
     memmove(&l[bad], &l[bad + 1], (pl->block.location_count - bad - 1) * sizeof *l);
     pl->block.location_count--;
 }
@@ -200,40 +210,71 @@ transfer(struct pipeline *pl, const struct fs_location *from, const struct fs_lo
     return rc;
 }
 
+/* The node in more that the pipeline does not have; NULL: none. */
+static const struct fs_location *
+find_new(const struct pipeline *pl, const struct fs_block *more)
+{
+    const struct fs_location *fresh = NULL;
+
+    for (size_t i = 0; i < more->location_count; i++) {
+        bool known = false;
+        for (size_t k = 0; k < pl->block.location_count; k++)
+            known = known || fs_same_node(&more->locations[i], &pl->block.locations[k]);
+        if (!known)
+            fresh = &more->locations[i];
+    }
+    return fresh;
+}
+
+/* Ask for a node and have one of ours copy what was acked to it; *ret is in a. */
+static enum rc
+copy_to_new(struct pipeline *pl, struct arena *a, struct fs_location *ret, struct why *why)
+{
+    size_t n = pl->block.location_count, excluded = pl->excluded_count;
+    const struct fs_location *fresh;
+    struct fs_block more;
+    enum rc rc;
+
+    for (unsigned tries = 0;; tries++) {
+        if ((rc = ask_for_node(pl, a, &more, why)) != RC_OK)
+            break;
+        if ((fresh = find_new(pl, &more)) == NULL) {
+            rc = why_set(why, RC_IO_EXCEPTION, "Failed to replace a bad datanode on the existing pipeline due to no more "
+                         "good datanodes being available to try");
+            break;
+        }
+        /* Either end of a copy that fails may be at fault: the next try has both others. */
+        if ((rc = transfer(pl, &pl->block.locations[tries % n], fresh, &more.token, a, why)) == RC_OK) {
+            *ret = *fresh;
+            break;
+        }
+        if (tries + 1 == REPLACE_TRIES)
+            break;
+        exclude(pl, fresh);
+    }
+    while (pl->excluded_count > excluded)
+        mem_free(pl->excluded[--pl->excluded_count]);
+    return rc;
+}
+
 /* A new node behind those that are left, with what was acked. */
 static enum rc
 replace_node(struct pipeline *pl, struct why *why)
 {
     size_t n = pl->block.location_count;
-    const struct fs_location *fresh = NULL;
-    struct fs_location *grown;
-    struct fs_block more;
+    struct fs_location *grown, fresh;
     struct arena a;
     enum rc rc;
 
     arena_init(&a, FS_REPLY_MAX);
-    if ((rc = ask_for_node(pl, &a, &more, why)) != RC_OK)
-        goto out;
-    for (size_t i = 0; i < more.location_count; i++) {
-        bool known = false;
-        for (size_t k = 0; k < n; k++)
-            known = known || fs_same_node(&more.locations[i], &pl->block.locations[k]);
-        if (!known)
-            fresh = &more.locations[i];
-    }
-    if (fresh == NULL) {
-        rc = why_set(why, RC_IO_EXCEPTION, "Failed to replace a bad datanode on the existing pipeline due to no more good "
-                     "datanodes being available to try");
-        goto out;
-    }
-    if ((rc = transfer(pl, &pl->block.locations[n - 1], fresh, &more.token, &a, why)) != RC_OK)
+    if ((rc = copy_to_new(pl, &a, &fresh, why)) != RC_OK)
         goto out;
     if ((grown = arena_calloc(&pl->arena, n + 1, sizeof *grown)) == NULL) {
         rc = why_rc(why, RC_NOMEM);
         goto out;
     }
     memcpy(grown, pl->block.locations, n * sizeof *grown);
-    if ((rc = fs_copy_location(fresh, &pl->arena, &grown[n], why)) == RC_OK) {
+    if ((rc = fs_copy_location(&fresh, &pl->arena, &grown[n], why)) == RC_OK) {
         pl->block.locations = grown;
         pl->block.location_count = n + 1;
     }
@@ -314,39 +355,65 @@ all_bad(struct pipeline *pl, struct why *why)
     return rc;
 }
 
-enum rc
-pipeline_rebuild(struct pipeline *pl, bool only_last_left, int64_t head_seqno, bool *ret_closed, struct why *why)
+/* A node more, if the policy wants one.  Without it the write goes on as far as the options allow. */
+static enum rc
+fill_up(struct pipeline *pl, struct why *why)
 {
-    enum dtp_stage stage = recovery_stage(pl->appending && pl->bytes_sent == pl->block.bytes, only_last_left);
+    const struct conf *c = &pl->fs->conf;
     enum replace_policy policy = REPLACE_DEFAULT;
+    enum rc rc;
+
+    if (!c->replace_enable)
+        return RC_OK;
+    if (!replace_policy_parse(c->replace_policy, &policy))
+        return why_set(why, RC_BAD_CONFIG, "dfs.client.block.write.replace-datanode-on-failure.policy: \"%s\" is not "
+                       "DEFAULT, ALWAYS or NEVER", c->replace_policy);
+    if (!recovery_wants_node(policy, pl->replication, pl->block.location_count, pl->flushed) ||
+        (rc = replace_node(pl, why)) == RC_OK)
+        return RC_OK;
+    if (c->replace_best_effort || (c->replace_min > 0 && pl->block.location_count >= c->replace_min))
+        return RC_OK;
+    return rc;
+}
+
+/* Leave out the node that failed (pl->bad; none: NO_NODE), until a pipeline stands: first in this stage, then in retry. */
+static enum rc
+set_up_again(struct pipeline *pl, enum dtp_stage stage, enum dtp_stage retry, int64_t head_seqno, struct why *why)
+{
     uint64_t stamp = 0;
     enum rc rc;
 
-    *ret_closed = false;
-    if (!replace_policy_parse(pl->fs->conf.replace_policy, &policy))
-        return why_set(why, RC_BAD_CONFIG, "dfs.client.block.write.replace-datanode-on-failure.policy: \"%s\" is not "
-                       "DEFAULT, ALWAYS or NEVER", pl->fs->conf.replace_policy);
-    for (;;) {
+    for (;; stage = retry) {
         if (!recovery_try(&pl->tries, head_seqno))
             return why_set(why, RC_IO_EXCEPTION, "Failing write. Tried pipeline recovery %d times without success: %s",
                            RECOVERY_MAX, pl->bad_why.text);
         pipeline_drop(pl, pl->bad);
         if (pl->block.location_count == 0)
             return all_bad(pl, why);
-        if (stage != DTP_CLOSE_RECOVERY &&
-            recovery_wants_node(policy, pl->replication, pl->block.location_count, pl->flushed) &&
-            (rc = replace_node(pl, why)) != RC_OK && !pl->fs->conf.replace_best_effort)
-            return rc;
-        if ((rc = new_stamp(pl, &stamp, why)) != RC_OK)
+        if ((stage != DTP_CLOSE_RECOVERY && (rc = fill_up(pl, why)) != RC_OK) || (rc = new_stamp(pl, &stamp, why)) != RC_OK)
             return rc;
         if (pipeline_connect(pl, stage, stamp, &pl->bad, &pl->bad_why) == RC_OK)
-            break;
+            return update_pipeline(pl, stamp, why);
     }
-    if ((rc = update_pipeline(pl, stamp, why)) != RC_OK)
-        return rc;
-    if (stage == DTP_CLOSE_RECOVERY) {
+}
+
+enum rc
+pipeline_set_up_append(struct pipeline *pl, struct why *why)
+{
+    pl->bad = NO_NODE;
+    return set_up_again(pl, DTP_SETUP_APPEND, DTP_SETUP_APPEND_RECOVERY, -1, why);
+}
+
+enum rc
+pipeline_rebuild(struct pipeline *pl, bool only_last_left, int64_t head_seqno, bool *ret_closed, struct why *why)
+{
+    enum dtp_stage stage = recovery_stage(pl->appending && pl->bytes_sent == pl->block.bytes, only_last_left);
+    enum rc rc;
+
+    *ret_closed = false;
+    if ((rc = set_up_again(pl, stage, stage, head_seqno, why)) == RC_OK && stage == DTP_CLOSE_RECOVERY) {
         dtp_conn_fini(&pl->conn);
         *ret_closed = true;
     }
-    return RC_OK;
+    return rc;
 }

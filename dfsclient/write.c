@@ -167,7 +167,7 @@ fs_create(struct fs *fs, const char *path, const struct fs_create_options *o, st
 }
 
 enum rc
-fs_append(struct fs *fs, const char *path, struct fs_writer **ret, struct why *why)
+fs_append(struct fs *fs, const char *path, bool new_block, struct fs_writer **ret, struct why *why)
 {
     AppendRequestProto req = APPEND_REQUEST_PROTO__INIT;
     const AppendResponseProto *r;
@@ -183,7 +183,7 @@ fs_append(struct fs *fs, const char *path, struct fs_writer **ret, struct why *w
     req.src = fs_bin(path);
     req.clientname = fs_bin(fs->client_name);
     req.has_flag = true;
-    req.flag = 4;               /* APPEND */
+    req.flag = new_block ? 0x24 : 4;    /* APPEND, NEW_BLOCK */
     if ((rc = fs_call(fs, ROW_append, &req.base, &a, &reply, why)) != RC_OK)
         goto out;
     r = reply;
@@ -199,10 +199,10 @@ fs_append(struct fs *fs, const char *path, struct fs_writer **ret, struct why *w
     wr->entered = true;
     if (r->block != NULL) {
         if ((rc = fs_take_block(r->block, &a, &last, why)) != RC_OK ||
-            (rc = pipeline_open_append(&wr->pl, &last, why)) != RC_OK)
+            (rc = new_block ? pipeline_follow(&wr->pl, &last, why) : pipeline_open_append(&wr->pl, &last, why)) != RC_OK)
             goto out;
         wr->has_last = true;
-        wr->in_block = last.bytes;
+        wr->in_block = new_block ? 0 : last.bytes;
     }
     *ret = wr;
     wr = NULL;

@@ -378,6 +378,17 @@ nn_apply_close(struct nn_db *db, const struct nn_edit_close *x, uint64_t at_ms, 
     return run3(db, SQL_LEASE_REMOVE, x->inode, 0, 0, why);
 }
 
+enum rc
+nn_apply_reopen(struct nn_db *db, const struct nn_edit_reopen *x, uint64_t at_ms, struct why *why)
+{
+    struct nn_edit_lease lease = { x->inode, x->holder, x->client_node };
+    enum rc rc;
+
+    if ((rc = run3(db, SQL_INODE_REOPEN, x->inode, 0, 0, why)) != RC_OK)
+        return rc;
+    return nn_apply_lease(db, &lease, at_ms, why);
+}
+
 /* ---- reclaiming unlinked trees ---- */
 
 struct next_entry {

@@ -11,5 +11,4 @@
         return why_set(why, RC_UNSUPPORTED, "%s is not supported", call->method->name);                 \
     }
 
-RPC_UNSUPPORTED(append, nn_core, AppendRequestProto, AppendResponseProto)
 RPC_UNSUPPORTED(truncate, nn_core, TruncateRequestProto, TruncateResponseProto)

@@ -296,7 +296,7 @@ cmd_append(struct sh *sh, int argc, char **argv)
     if (rc == RC_OK && (rc = sh_item(sh, argv[argc - 1], &sh->arena, &dst, &why)) == RC_OK && dst.fs == NULL)
         rc = why_set(&why, RC_UNSUPPORTED, "`%s': not on a cluster", dst.shown);
     if (rc == RC_OK && (rc = sh_stat(sh, &dst, &sh->arena, &why)) == RC_OK)
-        rc = dst.exists ? fs_append(dst.fs, dst.path, &wr, &why) : fs_create(dst.fs, dst.path, NULL, &wr, &why);
+        rc = dst.exists ? fs_append(dst.fs, dst.path, new_block, &wr, &why) : fs_create(dst.fs, dst.path, NULL, &wr, &why);
     for (int i = 0; i + 1 < argc && rc == RC_OK; i++)
         rc = append_from(sh, argv[i], wr, &why);
     if (rc == RC_OK)

@@ -34,10 +34,13 @@ WRITES = {
 }
 
 # Which block of its file a call means, where it is not the last one.
-BLOCK_AT = {181: 0, 182: 0, 184: None}      # None: a block that does not exist
+BLOCK_AT = {181: 0, 182: 0, 184: None, 219: None}   # None: a block that does not exist
+# Whose block a call without a path means, and the calls whose newBlock has the stamp that was given out last.
+FILE_OF = {n: "/w/u" for n in range(213, 219)} | {219: "/w/u", 220: "/w/full"}
+NEW_STAMP = {217, 218}
 
 # Calls about what this version does not have, and those whose answer rests on such a call.
-ABSENT = {"append", "truncate", "concat", "setQuota", "setStoragePolicy", "unsetStoragePolicy", "setXAttr", "removeXAttr",
+ABSENT = {"truncate", "concat", "setQuota", "setStoragePolicy", "unsetStoragePolicy", "setXAttr", "removeXAttr",
           "modifyAclEntries", "setAcl", "removeAcl", "removeAclEntries", "removeDefaultAcl", "createSnapshot",
           "allowSnapshot", "disallowSnapshot", "deleteSnapshot", "renameSnapshot", "getSnapshotDiffReport",
           "getSnapshotDiffReportListing", "getSnapshottableDirListing", "getSnapshotListing", "renewDelegationToken",
@@ -48,8 +51,8 @@ ABSENT = {"append", "truncate", "concat", "setQuota", "setStoragePolicy", "unset
           "addCachePool", "listCachePools", "listCacheDirectives", "createEncryptionZone", "getBatchedListing"}
 RESTS_ON_ABSENT = (
     {93} |                                              # a storage policy set on a directory
-    set(range(155, 173)) | {177, 201, 202, 205, 208} | set(range(212, 225)) |     # append
-    {352, 355, 356, 358, 380, 381} |                    # truncate, concat
+    {205, 208} |                                        # recovery of a lease
+    {352, 354, 355, 356, 358, 380, 381} |               # truncate, concat
     set(range(393, 400)) | {402, 404, 405, 406, 411} |  # quotas
     {497, 498, 506, 507, 508, 509, 517} |               # extended attributes
     {458, 459, 462, 463, 465, 466, 467, 468, 471, 474, 477, 480, 482} |           # ACLs
@@ -163,6 +166,7 @@ class Cluster:
             previous, left = located["b"], left - min(left, block_size)
             self.received(located)
         done = self.call("root", "complete", {"src": path, "clientName": "writer", "last": previous, "fileId": file_id})
+        self.files[path] = {"id": file_id, "blocks": [previous]}
         if not done["result"]:
             raise SystemExit(f"complete of {path} answered false")
 
@@ -176,8 +180,7 @@ def expand(text):
 
 def fill_in(cluster, number, request):
     """Replace the placeholders of a recorded request by what this run uses."""
-    path = request.get("src")
-    known = cluster.files.get(path, {"id": "99999", "blocks": []})
+    known = cluster.files.get(request.get("src", FILE_OF.get(number)), {"id": "99999", "blocks": []})
 
     def walk(v, key):
         if isinstance(v, dict):
@@ -186,15 +189,17 @@ def fill_in(cluster, number, request):
                 at = BLOCK_AT.get(number, len(blocks) - 1)
                 none = {"poolId": "BP-1-127.0.0.1-1", "blockId": 1, "generationStamp": 1}
                 real = none if at is None or not blocks else blocks[at]
-                return dict(real, numBytes=v.get("numBytes", 0))
+                stamp = cluster.stamp if key == "newBlock" and number in NEW_STAMP else real["generationStamp"]
+                return dict(real, numBytes=v.get("numBytes", 0), generationStamp=stamp)
             return {k: walk(x, k) for k, x in v.items()}
         if isinstance(v, list):
             return [walk(x, key) for x in v]
         if key == "fileId" and v == "<inode>":
             return known["id"]
-        if key in ("excludeNodes", "existings") and isinstance(v, int):
-            return [{"id": {"ipAddr": "127.0.0.1", "hostName": "localhost", "datanodeUuid": n["uuid"],
-                            "xferPort": 19866, "infoPort": 19864, "ipcPort": 19867}} for n in cluster.nodes[:v]]
+        if key in ("excludeNodes", "existings", "newNodes") and isinstance(v, int):
+            ids = [{"ipAddr": "127.0.0.1", "hostName": "localhost", "datanodeUuid": n["uuid"], "xferPort": 19866,
+                    "infoPort": 19864, "ipcPort": 19867} for n in cluster.nodes[:v]]
+            return ids if key == "newNodes" else [{"id": i} for i in ids]
         if key == "startAfter" and v == "<17000 bytes z>":
             return b"z" * 17000
         return expand(v) if isinstance(v, str) else v
@@ -254,6 +259,8 @@ def remember(cluster, method, request, result):
         known = cluster.files.setdefault(path, {"id": "0", "blocks": []})
         if all(b["blockId"] != result["block"]["b"]["blockId"] for b in known["blocks"]):
             known["blocks"].append(result["block"]["b"])
+    if method == "updateBlockForPipeline":
+        cluster.stamp = result["block"]["b"]["generationStamp"]
 
 
 def replay_one(cluster, number, call):
