@@ -1,15 +1,17 @@
 #include "libmr/attempt.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/check.h"
 #include "core/base/mem.h"
-#include "libmr/fold.h"
+#include "libmr/decimal.h"
 
 #define EMIT_BYTES      (256 * KB)
 #define EMIT_MAX        ((size_t)2 << 30)
 #define REPORT_MS       100
 #define OUT_BYTES       (1 * MB)
+#define ALIGN           64
 
 static const char *const counter_names[] = {
 #define COUNTER(symbol, group, name, doc) name,
@@ -134,6 +136,57 @@ api_fail(struct mr_task *t, const char *text)
     attempt_fail(a, why_set(a->why, RC_JOB_FAILED, "%s", text));
 }
 
+void *
+attempt_alloc(struct attempt *a, size_t n)
+{
+    struct attempt_block *b = n <= EMIT_MAX ? mem_zalloc(sizeof *b + ALIGN + n) : NULL;
+
+    if (b == NULL)
+        attempt_fail(a, why_set(a->why, RC_NOMEM, "no memory for %zu bytes that the job asks for", n));
+    b->next = a->blocks;
+    a->blocks = b;
+    return (void *)(((uintptr_t)(b + 1) + ALIGN - 1) / ALIGN * ALIGN);
+}
+
+uint64_t
+attempt_number(struct attempt *a, const char *key, const char *dflt, uint64_t low, uint64_t high)
+{
+    const char *text = mr_option(&a->task, key, dflt);
+    char *end;
+    unsigned long long n = strtoull(text, &end, 10);
+
+    if (*end || end == text || *text == '-' || n < low || n > high)
+        attempt_fail(a, why_set(a->why, RC_JOB_FAILED, "-D %s takes a number from %llu to %llu, not \"%s\"", key,
+                                (unsigned long long)low, (unsigned long long)high, text));
+    return n;
+}
+
+static void *
+api_alloc(struct mr_task *t, size_t n)
+{
+    return attempt_alloc(of_task(t), n);
+}
+
+static const char *
+api_path(struct mr_task *t)
+{
+    const struct attempt *a = of_task(t);
+
+    return a->split ? a->split->path : "";
+}
+
+static size_t
+api_f64_text(double v, char *out)
+{
+    return decimal_write(v, out);
+}
+
+static int
+api_parse_f64(const char *p, size_t n, double *ret)
+{
+    return decimal_read(p, n, ret);
+}
+
 static uint32_t
 api_number(struct mr_task *t, int what)
 {
@@ -148,6 +201,8 @@ api_number(struct mr_task *t, int what)
         return s->map_count;
     case MR_REDUCE_COUNT:
         return s->reduce_count;
+    case MR_FILE:
+        return of_task(t)->split ? of_task(t)->split->file : 0;
     default:
         return 0;
     }
@@ -163,6 +218,10 @@ static const struct mr_api api = {
     .status = api_status,
     .fail = api_fail,
     .number = api_number,
+    .alloc = api_alloc,
+    .path = api_path,
+    .f64_text = api_f64_text,
+    .parse_f64 = api_parse_f64,
 };
 
 void
@@ -227,17 +286,21 @@ mr_job_check(const struct mr_job *job, struct why *why)
     if (job->abi != MR_ABI)
         return why_set(why, RC_BAD_JOB, "the job was compiled for ABI %u, this engine has %d: compile it again with mrcc",
                        job->abi, MR_ABI);
-    if (job->size < offsetof(struct mr_job, map_only) || job->size > 64 * KB)
+    if (job->size < sizeof *job || job->size > 64 * KB)
         return why_set(why, RC_BAD_JOB, "the job's descriptor has a size of %u bytes", job->size);
-    if (job->map == NULL)
-        return why_set(why, RC_BAD_JOB, "the job has no map function");
+    if (job->reader == MR_READ_COLUMNS ? job->columns == NULL : job->map == NULL)
+        return why_set(why, RC_BAD_JOB, "the job has no %s function", job->reader == MR_READ_COLUMNS ? "columns" : "map");
+    if (job->fold == MR_FOLD_OWN && job->fold_own == NULL)
+        return why_set(why, RC_BAD_JOB, "the job has MR_FOLD_OWN but no fold_own function");
     if (job->map_only && (job->reduce || job->fold != MR_FOLD_NONE))
         return why_set(why, RC_BAD_JOB, "the job is map_only but has a reduce or a fold");
     if (!job->map_only && !job->reduce && job->fold == MR_FOLD_NONE)
         return why_set(why, RC_BAD_JOB, "the job has neither reduce nor fold and is not map_only");
-    if ((unsigned)job->fold > MR_FOLD_SUM_VEC_F64 || (unsigned)job->reader > MR_READ_FIXED ||
-        (unsigned)job->writer > MR_WRITE_RAW || (unsigned)job->value > MR_VALUE_VEC_F64)
-        return why_set(why, RC_BAD_JOB, "the job asks for a fold, reader, writer or value that this engine does not have");
+    if ((unsigned)job->fold > MR_FOLD_OWN || (unsigned)job->reader > MR_READ_COLUMNS ||
+        (unsigned)job->writer > MR_WRITE_RAW || (unsigned)job->value > MR_VALUE_STATS ||
+        (unsigned)job->partition_by > MR_PART_RANGE)
+        return why_set(why, RC_BAD_JOB, "the job asks for a fold, reader, writer, value or partition that this engine does "
+                       "not have");
     return RC_OK;
 }
 
@@ -270,6 +333,10 @@ fini(struct attempt *a)
     buf_fini(&a->group_key);
     buf_fini(&a->group_value);
     buf_fini(&a->line);
+    for (struct attempt_block *b = a->blocks, *next; b != NULL; b = next) {
+        next = b->next;
+        mem_free(b);
+    }
 }
 
 enum rc
@@ -301,7 +368,8 @@ mr_attempt_run(const struct mr_spec *spec, const struct mr_job *job, struct mr_h
     buf_init(&a->group_key, EMIT_MAX);
     buf_init(&a->group_value, EMIT_MAX);
     buf_init(&a->line, EMIT_MAX);
-    collect_init(&a->collect, job->fold, spec->sort_bytes);
+    a->fold = (struct folding){ job->fold, job->fold_own };
+    collect_init(&a->collect, &a->fold, spec->sort_bytes);
     if (setjmp(a->failed) == 0)
         run(a, ret_index);
     rc = a->rc;

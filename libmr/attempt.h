@@ -14,8 +14,14 @@
 #include "core/base/buf.h"
 #include "core/base/clock.h"
 #include "libmr/collect.h"
+#include "libmr/fold.h"
 #include "libmr/seg.h"
 #include "libmr/task.h"
+
+/* What mr_alloc gave; the job's bytes begin at the next multiple of 64 behind it. */
+struct attempt_block {
+    struct attempt_block *next;
+};
 
 struct attempt {
     struct mr_task task;            /* first: what the job's callbacks are given */
@@ -36,6 +42,9 @@ struct attempt {
     uint64_t reported_ms;
     struct mr_user_counter *user;   /* progress.user, writable */
     size_t user_cap;
+    struct attempt_block *blocks;   /* of mr_alloc */
+    struct folding fold;
+    const struct mr_split *split;   /* being read; NULL none */
     struct collector collect;       /* map with reduces */
     struct map_state *map;          /* its spills (map.c) */
     struct buf out;                 /* final output on its way to the host */
@@ -45,6 +54,7 @@ struct attempt {
     struct buf group_key, group_value;
     struct buf line;                /* map: window of input */
     struct mr_rec *batch;           /* in arena */
+    struct columns *columns;        /* MR_READ_COLUMNS (columns.c) */
 };
 
 /* Leave the attempt with rc (why is already filled). */
@@ -70,6 +80,11 @@ void output_flush(struct attempt *a);
 void map_run(struct attempt *a, struct mr_map_index *ret_index);
 void map_fini(struct attempt *a);
 void reduce_run(struct attempt *a);
+
+/* n bytes, zero, aligned to 64, until the attempt ends. */
+void *attempt_alloc(struct attempt *a, size_t n);
+/* The number that option `key` has, low .. high; fails the attempt when it is something else. */
+uint64_t attempt_number(struct attempt *a, const char *key, const char *dflt, uint64_t low, uint64_t high);
 
 /* Read the split number i, batch by batch, into job->map (input.c). */
 void input_run(struct attempt *a, size_t i);

@@ -55,6 +55,7 @@ bool mr_take_option(struct mr_cmd *c, int argc, char **argv, int *i, int *ret_st
 
 struct mr_order {
     const char *job_path;
+    const char *stage;              /* NULL: MR_JOB's */
     const char **inputs;
     size_t input_count;
     const char *output;

@@ -5,7 +5,6 @@
 
 #include "core/base/check.h"
 #include "core/base/mem.h"
-#include "libmr/fold.h"
 #include "libmr/seg.h"
 
 #define UNIT 8
@@ -13,34 +12,13 @@
 #define FOLD_AHEAD 32           /* pairs whose memory is fetched ahead */
 #define AT_MAX ((size_t)UINT32_MAX * UNIT)
 
+/* mr_hash of a key of 1 to 8 bytes, already loaded into a word with zeros above them. */
 static uint64_t
-mix(uint64_t a, uint64_t b)
+hash_word(size_t n, uint64_t w)
 {
-    unsigned __int128 m = (unsigned __int128)a * b;
+    uint64_t h = mr_mix((n * UINT64_C(0x9e3779b97f4a7c15)) ^ w, UINT64_C(0xe7037ed1a0b428db));
 
-    return (uint64_t)m ^ (uint64_t)(m >> 64);
-}
-
-/* Of a key's last 1 to 8 bytes, already loaded into a word with zeros above them. */
-static uint64_t
-hash_last(uint64_t h, uint64_t w)
-{
-    h = mix(h ^ w, UINT64_C(0xe7037ed1a0b428db));
-    return mix(h, UINT64_C(0x8ebc6af09c88c6e3));
-}
-
-uint64_t
-collect_hash(const char *p, size_t n)
-{
-    uint64_t h = n * UINT64_C(0x9e3779b97f4a7c15), w;
-
-    for (; n > UNIT; n -= UNIT, p += UNIT) {
-        memcpy(&w, p, UNIT);
-        h = mix(h ^ w, UINT64_C(0xa0761d6478bd642f));
-    }
-    w = 0;
-    memcpy(&w, p, n);
-    return hash_last(h, w);
+    return mr_mix(h, UINT64_C(0x8ebc6af09c88c6e3));
 }
 
 /* The first n <= 8 bytes at p as a word; p has at least 8 that can be read. */
@@ -60,10 +38,10 @@ collect_hash_part(uint64_t hash, uint32_t parts)
 }
 
 void
-collect_init(struct collector *c, enum mr_fold fold, size_t limit)
+collect_init(struct collector *c, const struct folding *fold, size_t limit)
 {
     memset(c, 0, sizeof *c);
-    c->fold = fold;
+    c->fold = *fold;
     c->limit = limit < AT_MAX ? limit : AT_MAX;
 }
 
@@ -174,7 +152,7 @@ grow_slots(struct collector *c)
         if (c->slots[i] == 0)
             continue;
         pair_at(c, (uint32_t)c->slots[i] - 1, &key, &value);
-        h = collect_hash(key.p, key.n);
+        h = mr_hash(key.p, key.n);
         for (to = h & (n - 1); slots[to]; to = (to + 1) & (n - 1))
             ;
         slots[to] = c->slots[i];
@@ -215,7 +193,7 @@ fold_add(struct collector *c, const struct incoming *in)
     uint32_t at;
     size_t i;
 
-    if (!fold_fits(c->fold, in->value.n))
+    if (!fold_fits(c->fold.kind, in->value.n))
         return COLLECT_BAD_VALUE;
     if (c->count * 2 >= c->slot_count && !grow_slots(c))
         return COLLECT_NOMEM;
@@ -226,8 +204,7 @@ fold_add(struct collector *c, const struct incoming *in)
         if (same_key(in, k)) {
             if (v.n != in->value.n)
                 return COLLECT_BAD_VALUE;
-            fold_into(c->fold, c->pairs + (v.p - c->pairs), in->value.p, v.n);
-            return COLLECT_OK;
+            return fold_into(&c->fold, c->pairs + (v.p - c->pairs), in->value.p, v.n) ? COLLECT_OK : COLLECT_NOMEM;
         }
     }
     if (c->count && c->used + pair_bytes(in->key.n, in->value.n) + c->slot_count * sizeof *c->slots > c->limit)
@@ -250,12 +227,12 @@ take(const char **p, size_t readable, struct incoming *in)
     *p = in->value.p + head.value_len;
     in->word = 0;
     if (head.key_len > UNIT || head.key_len == 0 || readable < sizeof head + UNIT) {
-        in->hash = collect_hash(in->key.p, in->key.n);
+        in->hash = mr_hash(in->key.p, in->key.n);
         if (head.key_len <= UNIT)
             memcpy(&in->word, in->key.p, in->key.n);
     } else {
         in->word = short_word(in->key.p, in->key.n);
-        in->hash = hash_last(in->key.n * UINT64_C(0x9e3779b97f4a7c15), in->word);
+        in->hash = hash_word(in->key.n, in->word);
     }
 }
 
@@ -299,7 +276,7 @@ collect_add(struct collector *c, const char **p, const char *end, size_t *ret_ad
     while (r == COLLECT_OK && *p < end) {
         const char *next = *p;
 
-        if (c->fold != MR_FOLD_NONE) {
+        if (c->fold.kind != MR_FOLD_NONE) {
             r = fold_run(c, p, end, ret_added);
             continue;
         }

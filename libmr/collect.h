@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "core/base/rc.h"
+#include "libmr/fold.h"
 #include "libmr/mr.h"
 
 /* A collected pair: where it lies, in units of 8 bytes, its partition and the start of its key. */
@@ -25,7 +26,7 @@ struct collect_ref {
 };
 
 struct collector {
-    enum mr_fold fold;
+    struct folding fold;
     size_t limit;               /* bytes of pairs and table before it is full */
     char *pairs;                /* struct mr_pair, value, key; each padded to 8 bytes */
     size_t used, cap;
@@ -37,7 +38,7 @@ struct collector {
 
 enum collect_result { COLLECT_OK, COLLECT_FULL, COLLECT_BAD_VALUE, COLLECT_NOMEM };
 
-void collect_init(struct collector *c, enum mr_fold fold, size_t limit);
+void collect_init(struct collector *c, const struct folding *fold, size_t limit);
 void collect_fini(struct collector *c);
 void collect_clear(struct collector *c);        /* empty; keeps its memory */
 
@@ -72,8 +73,7 @@ void collect_get(const struct collector *c, const struct collect_ref *ref, struc
 enum rc collect_sort(struct collector *c, uint32_t (*part_of)(void *arg, struct mr_bytes key), void *arg,
                      mr_compare_fn *compare);
 
-/* The hash that picks slots and, by default, partitions: the same on every machine. */
-uint64_t collect_hash(const char *p, size_t n);
+/* The partition that a key with this mr_hash has by default. */
 uint32_t collect_hash_part(uint64_t hash, uint32_t parts);
 
 #endif

@@ -3,7 +3,7 @@
 #include <elf.h>
 #include <string.h>
 
-#include "libmr/mr.h"
+#include "core/base/mem.h"
 
 /* p[0..n) as a file: a copy of `size` bytes at `at`; false beyond its end. */
 static bool
@@ -30,20 +30,21 @@ file_offset(const uint8_t *p, size_t n, const Elf64_Ehdr *e, uint64_t v, uint64_
     return false;
 }
 
-/* The symbol called MR_SYMBOL in the table that section header s describes. */
+/* The symbol of that name in the table that section header s describes. */
 static bool
-find_symbol(const uint8_t *p, size_t n, const Elf64_Ehdr *e, const Elf64_Shdr *s, Elf64_Sym *ret)
+find_in(const uint8_t *p, size_t n, const Elf64_Ehdr *e, const Elf64_Shdr *s, const char *symbol, Elf64_Sym *ret)
 {
+    size_t len = strlen(symbol) + 1;
     Elf64_Shdr names;
-    char name[sizeof MR_SYMBOL];
 
-    if (!copy_at(p, n, e->e_shoff + (uint64_t)s->sh_link * sizeof names, &names, sizeof names))
+    if (!copy_at(p, n, e->e_shoff + (uint64_t)s->sh_link * sizeof names, &names, sizeof names) || names.sh_offset > n)
         return false;
     if (s->sh_offset > n || s->sh_size > n - s->sh_offset)
         return false;
     for (uint64_t at = 0; s->sh_size - at >= sizeof *ret; at += sizeof *ret)
         if (copy_at(p, n, s->sh_offset + at, ret, sizeof *ret) && ret->st_name < names.sh_size &&
-            copy_at(p, n, names.sh_offset + ret->st_name, name, sizeof name) && memcmp(name, MR_SYMBOL, sizeof name) == 0)
+            ret->st_name <= n - names.sh_offset && len <= n - names.sh_offset - ret->st_name &&
+            memcmp(p + names.sh_offset + ret->st_name, symbol, len) == 0)
             return true;
     return false;
 }
@@ -58,22 +59,43 @@ find_symbols(const uint8_t *p, size_t n, const Elf64_Ehdr *e, Elf64_Shdr *ret)
     return false;
 }
 
-enum rc
-mr_elf_map_only(const char *path, const uint8_t *p, size_t n, bool *ret, struct why *why)
+static bool
+find_symbol(const uint8_t *p, size_t n, const char *symbol, Elf64_Ehdr *ret_e, Elf64_Sym *ret)
 {
-    const size_t end = offsetof(struct mr_job, map_only) + sizeof(int);
-    Elf64_Ehdr e;
     Elf64_Shdr s;
+
+    return copy_at(p, n, 0, ret_e, sizeof *ret_e) && ret_e->e_shentsize == sizeof s && ret_e->e_phentsize == sizeof(Elf64_Phdr) &&
+           find_symbols(p, n, ret_e, &s) && find_in(p, n, ret_e, &s, symbol, ret);
+}
+
+bool
+mr_elf_exports(const uint8_t *p, size_t n, const char *symbol)
+{
+    Elf64_Ehdr e;
+    Elf64_Sym sym;
+
+    return find_symbol(p, n, symbol, &e, &sym);
+}
+
+enum rc
+mr_elf_job(const char *path, const uint8_t *p, size_t n, const char *stage, struct mr_elf_job *ret, struct why *why)
+{
+    char *symbol = stage ? mem_printf(MR_STAGE_SYMBOL "%s", stage) : mem_strdup(MR_SYMBOL);
+    struct mr_job job;                  /* its callbacks are not relocated */
+    Elf64_Ehdr e;
     Elf64_Sym sym;
     uint64_t at;
-    int map_only;
+    bool found;
 
-    if (copy_at(p, n, 0, &e, sizeof e) && e.e_shentsize == sizeof s && e.e_phentsize == sizeof(Elf64_Phdr) &&
-        find_symbols(p, n, &e, &s) && find_symbol(p, n, &e, &s, &sym) && sym.st_size >= end &&
-        file_offset(p, n, &e, sym.st_value + offsetof(struct mr_job, map_only), &at) &&
-        copy_at(p, n, at, &map_only, sizeof map_only)) {
-        *ret = map_only != 0;
-        return RC_OK;
-    }
-    return why_set(why, RC_BAD_JOB, "%s does not export " MR_SYMBOL ": its source needs MR_JOB(...) from mr.h", path);
+    if (symbol == NULL)
+        return why_rc(why, RC_NOMEM);
+    found = find_symbol(p, n, symbol, &e, &sym) && sym.st_size >= sizeof job && file_offset(p, n, &e, sym.st_value, &at) &&
+            copy_at(p, n, at, &job, sizeof job);
+    mem_free(symbol);
+    if (!found && stage)
+        return why_set(why, RC_BAD_JOB, "%s has no stage \"%s\": its source needs MR_STAGE(%s, ...)", path, stage, stage);
+    if (!found)
+        return why_set(why, RC_BAD_JOB, "%s does not export " MR_SYMBOL ": its source needs MR_JOB(...) from mr.h", path);
+    *ret = (struct mr_elf_job){ job.map_only != 0, job.reader, job.partition_by };
+    return RC_OK;
 }

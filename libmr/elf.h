@@ -9,8 +9,21 @@
 #include <stdint.h>
 
 #include "core/base/rc.h"
+#include "libmr/mr.h"
 
-/* Is the job in the shared object p[0..n) map_only?  RC_BAD_JOB when its descriptor cannot be found. */
-enum rc mr_elf_map_only(const char *path, const uint8_t *p, size_t n, bool *ret, struct why *why) MUST_CHECK;
+/* What submission has to know of a job. */
+struct mr_elf_job {
+    bool map_only;
+    enum mr_reader reader;
+    enum mr_part partition_by;
+};
+
+/* The job of the shared object p[0..n), or its stage of that name (NULL: MR_JOB's).  RC_BAD_JOB when its descriptor cannot
+ * be found. */
+enum rc mr_elf_job(const char *path, const uint8_t *p, size_t n, const char *stage, struct mr_elf_job *ret,
+                   struct why *why) MUST_CHECK;
+
+/* Does it export this symbol? */
+bool mr_elf_exports(const uint8_t *p, size_t n, const char *symbol);
 
 #endif

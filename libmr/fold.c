@@ -1,51 +1,118 @@
 #include "libmr/fold.h"
 
 #include <inttypes.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-void
-fold_into(enum mr_fold fold, void *acc, const void *value, size_t n)
-{
-    int64_t ia, iv;
-    double da, dv;
+#include "core/base/mem.h"
+#include "libmr/decimal.h"
 
-    switch (fold) {
+static void
+fold_i64(enum mr_fold fold, void *acc, const void *value)
+{
+    int64_t a, v;
+
+    memcpy(&a, acc, sizeof a);
+    memcpy(&v, value, sizeof v);
+    if (fold == MR_FOLD_SUM_I64)
+        a = (int64_t)((uint64_t)a + (uint64_t)v);       /* wraps, as Java's long does */
+    else if (fold == MR_FOLD_MIN_I64 ? v < a : v > a)
+        a = v;
+    memcpy(acc, &a, sizeof a);
+}
+
+static void
+fold_f64(enum mr_fold fold, char *acc, const char *value, size_t n)
+{
+    double a, v;
+
+    for (size_t i = 0; i + sizeof a <= n; i += sizeof a) {
+        memcpy(&a, acc + i, sizeof a);
+        memcpy(&v, value + i, sizeof v);
+        if (fold == MR_FOLD_SUM_F64 || fold == MR_FOLD_SUM_VEC_F64)
+            a += v;
+        else if (fold == MR_FOLD_MIN_F64 ? v < a : v > a)
+            a = v;
+        memcpy(acc + i, &a, sizeof a);
+    }
+}
+
+static void
+fold_stats(char *acc, const char *value, size_t n)
+{
+    struct mr_stats a, v;
+
+    for (size_t i = 0; i + sizeof a <= n; i += sizeof a) {
+        memcpy(&a, acc + i, sizeof a);
+        memcpy(&v, value + i, sizeof v);
+        mr_stats_merge(&a, &v);
+        memcpy(acc + i, &a, sizeof a);
+    }
+}
+
+static bool
+fold_own(mr_fold_fn *own, void *acc, const void *value, size_t n)
+{
+    uint64_t small[64], *copy = small;
+
+    if ((uintptr_t)value % sizeof *small == 0) {
+        own(acc, value, n);
+        return true;
+    }
+    if (n > sizeof small && (copy = mem_alloc(n)) == NULL)
+        return false;
+    memcpy(copy, value, n);
+    own(acc, copy, n);
+    if (copy != small)
+        mem_free(copy);
+    return true;
+}
+
+bool
+fold_into(const struct folding *f, void *acc, const void *value, size_t n)
+{
+    switch (f->kind) {
     case MR_FOLD_NONE:
-        return;
+        break;
     case MR_FOLD_SUM_I64:
     case MR_FOLD_MIN_I64:
     case MR_FOLD_MAX_I64:
-        memcpy(&ia, acc, sizeof ia);
-        memcpy(&iv, value, sizeof iv);
-        if (fold == MR_FOLD_SUM_I64)
-            ia = (int64_t)((uint64_t)ia + (uint64_t)iv);    /* wraps, as Java's long does */
-        else if (fold == MR_FOLD_MIN_I64 ? iv < ia : iv > ia)
-            ia = iv;
-        memcpy(acc, &ia, sizeof ia);
-        return;
+        fold_i64(f->kind, acc, value);
+        break;
     case MR_FOLD_SUM_F64:
     case MR_FOLD_MIN_F64:
     case MR_FOLD_MAX_F64:
     case MR_FOLD_SUM_VEC_F64:
-        for (size_t i = 0; i + sizeof da <= n; i += sizeof da) {
-            memcpy(&da, (char *)acc + i, sizeof da);
-            memcpy(&dv, (const char *)value + i, sizeof dv);
-            if (fold == MR_FOLD_SUM_F64 || fold == MR_FOLD_SUM_VEC_F64)
-                da += dv;
-            else if (fold == MR_FOLD_MIN_F64 ? dv < da : dv > da)
-                da = dv;
-            memcpy((char *)acc + i, &da, sizeof da);
-        }
-        return;
+        fold_f64(f->kind, acc, value, n);
+        break;
+    case MR_FOLD_STATS:
+        fold_stats(acc, value, n);
+        break;
+    case MR_FOLD_OWN:
+        return fold_own(f->own, acc, value, n);
     }
+    return true;
 }
 
 bool
 fold_fits(enum mr_fold fold, size_t n)
 {
-    return fold == MR_FOLD_SUM_VEC_F64 ? n % sizeof(double) == 0 : n == sizeof(int64_t);
+    switch (fold) {
+    case MR_FOLD_SUM_VEC_F64:
+        return n % sizeof(double) == 0;
+    case MR_FOLD_STATS:
+        return n % sizeof(struct mr_stats) == 0;
+    case MR_FOLD_NONE:
+    case MR_FOLD_OWN:
+        return true;
+    case MR_FOLD_SUM_I64:
+    case MR_FOLD_MIN_I64:
+    case MR_FOLD_MAX_I64:
+    case MR_FOLD_SUM_F64:
+    case MR_FOLD_MIN_F64:
+    case MR_FOLD_MAX_F64:
+        break;
+    }
+    return n == sizeof(int64_t);
 }
 
 enum mr_value
@@ -53,6 +120,7 @@ fold_value(enum mr_fold fold)
 {
     switch (fold) {
     case MR_FOLD_NONE:
+    case MR_FOLD_OWN:
         return MR_VALUE_BYTES;
     case MR_FOLD_SUM_I64:
     case MR_FOLD_MIN_I64:
@@ -64,22 +132,18 @@ fold_value(enum mr_fold fold)
         return MR_VALUE_F64;
     case MR_FOLD_SUM_VEC_F64:
         return MR_VALUE_VEC_F64;
+    case MR_FOLD_STATS:
+        return MR_VALUE_STATS;
     }
     return MR_VALUE_BYTES;
 }
 
-/* The shortest of 15, 16 and 17 digits that reads back the same (17 always does). */
 static void
 double_text(struct buf *out, double v)
 {
-    char text[40];
+    char text[DECIMAL_TEXT];
 
-    for (int digits = 15; digits <= 17; digits++) {
-        (void)snprintf(text, sizeof text, "%.*g", digits, v);
-        if (strtod(text, NULL) == v)
-            break;
-    }
-    buf_put_str(out, text);
+    buf_put(out, text, decimal_write(v, text));
 }
 
 void
@@ -93,7 +157,8 @@ value_text(struct buf *out, enum mr_value type, struct mr_bytes value)
         buf_printf(out, "%" PRId64, i);
         return;
     }
-    if ((type == MR_VALUE_F64 && value.n == sizeof d) || (type == MR_VALUE_VEC_F64 && value.n % sizeof d == 0)) {
+    if ((type == MR_VALUE_F64 && value.n == sizeof d) || (type == MR_VALUE_VEC_F64 && value.n % sizeof d == 0) ||
+        (type == MR_VALUE_STATS && value.n % sizeof(struct mr_stats) == 0)) {
         for (size_t at = 0; at < value.n; at += sizeof d) {
             if (at)
                 buf_u8(out, ' ');

@@ -7,13 +7,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "core/base/attr.h"
 #include "core/base/buf.h"
 #include "libmr/mr.h"
 
-/* Fold value into acc, both n bytes, unaligned.  n was checked with fold_fits. */
-void fold_into(enum mr_fold fold, void *acc, const void *value, size_t n);
+/* How a job's values become one. */
+struct folding {
+    enum mr_fold kind;
+    mr_fold_fn *own;            /* MR_FOLD_OWN */
+};
 
-/* True when a value of n bytes can be folded: 8 bytes, or a whole number of doubles. */
+/* Fold value into acc, both n bytes; acc is aligned to 8, value need not be.  n was checked with fold_fits.  False without
+ * memory. */
+bool fold_into(const struct folding *f, void *acc, const void *value, size_t n) MUST_CHECK;
+
+/* True when a value of n bytes can be folded: 8 bytes, or a whole number of doubles or struct mr_stats. */
 bool fold_fits(enum mr_fold fold, size_t n);
 
 /* What a folded value is, for the text writer. */

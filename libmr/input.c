@@ -7,24 +7,13 @@
  * (as Hadoop's TextInputFormat does, so a line that begins exactly at the end
  * belongs to the earlier split).
  */
-#include <stdlib.h>
-#include <string.h>
+#include "libmr/input.h"
 
-#include "libmr/attempt.h"
+#include <string.h>
 
 #define READ_BYTES  (1 * MB)
 #define BATCH_MAX   1024
-
-/* A window on the file: a->line holds bytes [at, at + line.n). */
-struct window {
-    struct attempt *a;
-    size_t split;
-    uint64_t at;
-    size_t pos;             /* next byte to use, in the window */
-    size_t seen;            /* bytes of the window that hold no line end from pos on */
-    bool at_eof;
-    size_t batched;         /* records in a->batch */
-};
+#define RECORD_MAX  (1 * GB)
 
 /* Drop what was used and read more behind what is there. */
 static void
@@ -49,25 +38,30 @@ fill(struct window *w)
     w->at_eof = got == 0;
 }
 
+void
+window_report(const struct window *w)
+{
+    const struct mr_split *s = w->a->split;
+    uint64_t here = w->at + w->pos;
+
+    attempt_report(w->a, MR_PHASE_MAP, s->bytes && here > s->start ? (double)(here - s->start) / (double)s->bytes : 0, false);
+}
+
 static void
 give_batch(struct window *w)
 {
     struct attempt *a = w->a;
-    const struct mr_split *s = &a->spec->splits[w->split];
-    uint64_t here = w->at + w->pos;
 
     if (w->batched == 0)
         return;
     a->progress.counters[MRC_MAP_INPUT_RECORDS] += (int64_t)w->batched;
     a->job->map(&a->task, a->batch, w->batched);
     w->batched = 0;
-    attempt_report(a, MR_PHASE_MAP, s->bytes && here > s->start ? (double)(here - s->start) / (double)s->bytes : 0, false);
+    window_report(w);
 }
 
-/* Find the line at w->pos.  Returns its length without its end, and in *ret_whole its length with it; false at the
- * end of the file. */
-static bool
-next_line(struct window *w, size_t *ret_len, size_t *ret_whole)
+bool
+window_line(struct window *w, size_t *ret_len, size_t *ret_whole)
 {
     for (;;) {
         const struct buf *b = &w->a->line;
@@ -91,19 +85,27 @@ next_line(struct window *w, size_t *ret_len, size_t *ret_whole)
     }
 }
 
+/* The record at w->pos: its first key_len of len bytes are its key. */
 static void
-add_record(struct window *w, const uint8_t *p, size_t len)
+add_record(struct window *w, size_t at, size_t key_len, size_t len)
+{
+    struct mr_rec *r = &w->a->batch[w->batched++];
+    const char *p = (const char *)w->a->line.p + at;
+
+    *r = (struct mr_rec){ p, key_len, p + key_len, len - key_len, w->at + w->pos };
+    if (w->batched == BATCH_MAX)
+        give_batch(w);
+}
+
+static void
+add_line(struct window *w, const char *p, size_t len)
 {
     struct mr_rec *r = &w->a->batch[w->batched++];
     const char *tab;
 
-    r->at = w->at + w->pos;
-    r->key = (const char *)p;
-    r->key_len = 0;
-    r->value = (const char *)p;
-    r->value_len = len;
-    if (w->a->job->reader == MR_READ_KEY_VALUE && (tab = memchr(p, '\t', len)) != NULL) {
-        r->key_len = (size_t)(tab - (const char *)p);
+    *r = (struct mr_rec){ p, 0, p, len, w->at + w->pos };
+    if (w->a->job->reader == MR_READ_KEY_VALUE && len && (tab = memchr(p, '\t', len)) != NULL) {
+        r->key_len = (size_t)(tab - p);
         r->value = tab + 1;
         r->value_len = len - r->key_len - 1;
     } else if (w->a->job->reader == MR_READ_KEY_VALUE) {
@@ -115,76 +117,105 @@ add_record(struct window *w, const uint8_t *p, size_t len)
         give_batch(w);
 }
 
-static void
-run_lines(struct window *w, const struct mr_split *s)
+void
+window_lines(struct window *w, bool header, void (*line)(struct window *w, const char *p, size_t len))
 {
+    const struct mr_split *s = w->a->split;
     uint64_t end = s->start + s->bytes;
     size_t len, whole;
 
-    if (s->start && next_line(w, &len, &whole))
+    if ((s->start || header) && window_line(w, &len, &whole))
         w->pos += whole;
     /* A line that begins exactly at the end is ours, unless the file ends there. */
-    while (w->at + w->pos <= end && w->at + w->pos < s->file_bytes && next_line(w, &len, &whole)) {
-        add_record(w, w->a->line.p + w->pos, len);
+    while (w->at + w->pos <= end && w->at + w->pos < s->file_bytes && window_line(w, &len, &whole)) {
+        line(w, (const char *)w->a->line.p + w->pos, len);
         w->pos += whole;
     }
 }
 
-/* Records of `size` bytes; one belongs to the split in which it begins. */
-static void
-run_fixed(struct window *w, const struct mr_split *s, size_t size)
+/* Have n bytes at w->pos; false when the file ends there, a failure when it ends in between. */
+static bool
+need(struct window *w, size_t n)
 {
-    uint64_t end = s->start + s->bytes;
+    const struct buf *b = &w->a->line;
 
-    while (w->at + w->pos < end) {
-        const struct buf *b = &w->a->line;
+    while (b->n - w->pos < n) {
+        if (w->at_eof && b->n == w->pos)
+            return false;
+        if (w->at_eof)
+            attempt_fail(w->a, why_set(w->a->why, RC_JOB_FAILED, "%s ends in the middle of the record at %llu",
+                                       w->a->split->path, (unsigned long long)(w->at + w->pos)));
+        give_batch(w);
+        fill(w);
+    }
+    return true;
+}
 
-        if (b->n - w->pos < size) {
-            if (w->at_eof) {
-                if (b->n == w->pos)
-                    return;
-                attempt_fail(w->a, why_set(w->a->why, RC_JOB_FAILED, "%s ends in the middle of a record of %zu bytes",
-                                           s->path, size));
-            }
-            give_batch(w);
-            fill(w);
-            continue;
-        }
-        add_record(w, b->p + w->pos, size);
-        w->pos += size;
+/* Records of one size; one belongs to the split in which it begins. */
+static void
+run_fixed(struct window *w)
+{
+    const struct mr_split *s = w->a->split;
+    size_t size = (size_t)attempt_number(w->a, "mr.record.bytes", "", 1, 64 * MB);
+    size_t key = (size_t)attempt_number(w->a, "mr.record.key.bytes", "0", 0, size);
+
+    for (w->at = (s->start + size - 1) / size * size; w->at + w->pos < s->start + s->bytes && need(w, size); w->pos += size)
+        add_record(w, w->pos, key, size);
+}
+
+static void
+run_prefixed(struct window *w)
+{
+    while (need(w, 4)) {
+        const uint8_t *p = w->a->line.p + w->pos;
+        size_t n = p[0] | (size_t)p[1] << 8 | (size_t)p[2] << 16 | (size_t)p[3] << 24;
+
+        if (n > RECORD_MAX)
+            attempt_fail(w->a, why_set(w->a->why, RC_JOB_FAILED, "%s: the record at %llu says that it has %zu bytes; at "
+                                       "most 1 GB", w->a->split->path, (unsigned long long)(w->at + w->pos), n));
+        (void)need(w, 4 + n);           /* its head is there: this fails or succeeds */
+        add_record(w, w->pos + 4, 0, n);
+        w->pos += 4 + n;
     }
 }
 
-static size_t
-record_bytes(struct attempt *a)
+static void
+run_file(struct window *w)
 {
-    const char *text = mr_option(&a->task, "mr.record.bytes", "0");
-    char *end;
-    unsigned long long n = strtoull(text, &end, 10);
-
-    if (*end || n == 0 || n > 64 * MB)
-        attempt_fail(a, why_set(a->why, RC_JOB_FAILED, "fixed-length records need -D mr.record.bytes=N (1 .. 64 MB), "
-                                "not \"%s\"", text));
-    return (size_t)n;
+    while (!w->at_eof)
+        fill(w);
+    w->a->batch[0] = (struct mr_rec){ w->a->split->path, strlen(w->a->split->path), (const char *)w->a->line.p, w->a->line.n, 0 };
+    w->batched = 1;
 }
 
 void
 input_run(struct attempt *a, size_t i)
 {
-    const struct mr_split *s = &a->spec->splits[i];
-    struct window w = { .a = a, .split = i, .at = s->start };
+    struct window w = { .a = a, .split = i, .at = a->spec->splits[i].start };
 
+    a->split = &a->spec->splits[i];
     buf_clear(&a->line);
     if (a->batch == NULL && (a->batch = arena_calloc(a->arena, BATCH_MAX, sizeof *a->batch)) == NULL)
         attempt_fail(a, why_rc(a->why, RC_NOMEM));
-    if (a->job->reader == MR_READ_FIXED) {
-        size_t size = record_bytes(a);
-
-        w.at = (s->start + size - 1) / size * size;
-        run_fixed(&w, s, size);
-    } else {
-        run_lines(&w, s);
+    switch (a->job->reader) {
+    case MR_READ_LINES:
+    case MR_READ_KEY_VALUE:
+        window_lines(&w, false, add_line);
+        break;
+    case MR_READ_FIXED:
+        run_fixed(&w);
+        break;
+    case MR_READ_PREFIXED:
+        run_prefixed(&w);
+        break;
+    case MR_READ_FILE:
+        run_file(&w);
+        break;
+    case MR_READ_COLUMNS:
+        columns_run(&w);
+        break;
     }
     give_batch(&w);
-    a->progress.counters[MRC_MAP_INPUT_BYTES] += (int64_t)s->bytes;
+    a->progress.counters[MRC_MAP_INPUT_BYTES] += (int64_t)a->split->bytes;
+    a->split = NULL;
 }

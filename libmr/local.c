@@ -119,7 +119,7 @@ add_input(struct local *c, const char *path, uint64_t bytes, uint64_t block_byte
     if (!mem_room(&c->files, c->file_count, &c->file_cap, sizeof *c->files) ||
         !mem_room(&c->inputs, c->file_count, &c->input_cap, sizeof *c->inputs))
         return why_rc(why, RC_NOMEM);
-    c->files[c->file_count] = (struct mr_file){ path, bytes, block_bytes };
+    c->files[c->file_count] = (struct mr_file){ path, bytes, block_bytes, mr_reader_takes_files(c->job->reader) };
     c->inputs[c->file_count++] = in;
     return RC_OK;
 }

@@ -6,7 +6,6 @@
 #include "core/base/check.h"
 #include "core/base/mem.h"
 #include "libmr/attempt.h"
-#include "libmr/fold.h"
 
 #define COMBINE_BUF_BYTES (64 * KB)
 
@@ -58,7 +57,7 @@ part_of(void *arg, struct mr_bytes key)
     uint32_t parts = a->spec->reduce_count, part;
 
     if (a->job->partition == NULL)
-        return collect_hash_part(collect_hash(key.p, key.n), parts);
+        return collect_hash_part(mr_hash(key.p, key.n), parts);
     part = a->job->partition(&a->task, key, parts);
     if (part >= parts)
         attempt_fail(a, why_set(a->why, RC_JOB_FAILED, "partition gave %u of 0 .. %u", part, parts - 1));
@@ -282,7 +281,8 @@ merge_part(struct attempt *a, size_t from, size_t to, uint32_t part)
             continue;
         }
         if (have && seg_compare(key, top->key) == 0 && top->value.n == a->group_value.n) {
-            fold_into(a->job->fold, a->group_value.p, top->value.p, top->value.n);
+            if (!fold_into(&a->fold, a->group_value.p, top->value.p, top->value.n))
+                attempt_fail(a, why_rc(a->why, RC_NOMEM));
             continue;
         }
         if (have)

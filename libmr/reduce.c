@@ -6,7 +6,6 @@
 
 #include "core/base/mem.h"
 #include "libmr/attempt.h"
-#include "libmr/fold.h"
 
 /* Take the segments as they arrive; a->readers[i] is map i's. */
 static void
@@ -103,8 +102,9 @@ static bool
 in_group(struct attempt *a, const struct seg_reader *r)
 {
     struct mr_bytes key = { (char *)a->group_key.p, a->group_key.n };
+    mr_compare_fn *same = a->job->group ? a->job->group : a->job->compare ? a->job->compare : seg_compare;
 
-    return a->job->compare ? a->job->compare(key, r->key) == 0 : seg_compare(key, r->key) == 0;
+    return same(key, r->key) == 0;
 }
 
 /* The next value of the group: the merge's smallest pair, if it has the group's key. */
@@ -165,7 +165,8 @@ fold_group(struct attempt *a, struct mr_values *v)
     buf_clear(&a->group_value);
     while (v->next(v, &value)) {
         if (!first && value.n == a->group_value.n) {
-            fold_into(a->job->fold, a->group_value.p, value.p, value.n);
+            if (!fold_into(&a->fold, a->group_value.p, value.p, value.n))
+                attempt_fail(a, why_rc(a->why, RC_NOMEM));
             continue;
         }
         if (!first || !fold_fits(a->job->fold, value.n))

@@ -22,12 +22,20 @@ split_bytes(const struct mr_file *f, uint64_t split_min, uint64_t split_max)
     return n ? n : 1;
 }
 
+bool
+mr_reader_takes_files(enum mr_reader r)
+{
+    return r == MR_READ_PREFIXED || r == MR_READ_FILE;
+}
+
 static size_t
 count_splits(const struct mr_file *f, uint64_t size)
 {
     uint64_t left = f->bytes;
     size_t n = 0;
 
+    if (f->whole)
+        return 1;
     for (; left > slack(size); left -= size)
         n++;
     return n + (left != 0);
@@ -48,10 +56,12 @@ mr_split_plan(const struct mr_file *files, size_t file_count, uint64_t split_min
         const struct mr_file *f = &files[i];
         uint64_t size = split_bytes(f, split_min, split_max), at = 0;
 
-        while (at < f->bytes) {
+        if (f->whole)
+            v[n++] = (struct mr_split){ f->path, 0, f->bytes, f->bytes, (uint32_t)i };
+        while (!f->whole && at < f->bytes) {
             uint64_t left = f->bytes - at, take = left > slack(size) ? size : left;
 
-            v[n++] = (struct mr_split){ f->path, at, take, f->bytes };
+            v[n++] = (struct mr_split){ f->path, at, take, f->bytes, (uint32_t)i };
             at += take;
         }
     }

@@ -23,6 +23,7 @@ struct inputs {
     struct mr_file *files;
     size_t n, cap;
     const char *dir;                /* being listed */
+    bool whole;                     /* files are not to be cut */
     bool failed;
 };
 
@@ -53,7 +54,7 @@ add_file(struct inputs *in, const char *path, uint64_t bytes, uint64_t block_byt
 {
     if (!mem_room(&in->files, in->n, &in->cap, sizeof *in->files))
         return false;
-    in->files[in->n++] = (struct mr_file){ path, bytes, block_bytes };
+    in->files[in->n++] = (struct mr_file){ path, bytes, block_bytes, in->whole };
     return true;
 }
 
@@ -286,6 +287,8 @@ copy_split(struct arena *a, const struct mr_split *s)
     p->start = s->start;
     p->bytes = s->bytes;
     p->file_bytes = s->file_bytes;
+    p->has_file = true;
+    p->file = s->file;
     return p;
 }
 
@@ -432,9 +435,10 @@ clear_output(struct mr_cmd *c, struct fs *fs, const char *output, struct arena *
 }
 
 static enum rc
-fill_spec(struct mr_cmd *c, const struct mr_order *o, struct fs *fs, struct arena *a, JtJobSpec *spec, struct why *why)
+fill_spec(struct mr_cmd *c, const struct mr_order *o, const struct mr_elf_job *job, struct fs *fs, struct arena *a,
+          JtJobSpec *spec, struct why *why)
 {
-    struct inputs in = { .a = a };
+    struct inputs in = { .a = a, .whole = mr_reader_takes_files(job->reader) };
     struct mr_split *splits = NULL;
     size_t n = 0;
     enum rc rc = RC_OK;
@@ -462,22 +466,22 @@ mr_submit(struct mr_cmd *c, const struct mr_order *o, struct arena *a, char **re
     JtJobSpec spec = JT_JOB_SPEC__INIT;
     const ProtobufCMessage *reply;
     uint8_t *code = NULL, id[16];
-    bool map_only;
+    struct mr_elf_job job;
     struct fs *fs = NULL;
     size_t n = 0;
     enum rc rc;
 
     if ((rc = mr_note_check(c->w.io, o->job_path, why)) != RC_OK ||
         (rc = io_read_file(c->w.io, o->job_path, CODE_MAX, &code, &n, why)) != RC_OK ||
-        (rc = mr_elf_map_only(o->job_path, code, n, &map_only, why)) != RC_OK)
+        (rc = mr_elf_job(o->job_path, code, n, o->stage, &job, why)) != RC_OK)
         goto out;
-    spec.reduces = map_only ? 0 : (uint32_t)c->conf.reduces;
-    if (!map_only && spec.reduces == 0) {
+    spec.reduces = job.map_only ? 0 : (uint32_t)c->conf.reduces;
+    if (!job.map_only && spec.reduces == 0) {
         rc = why_set(why, RC_BAD_USAGE, "mapreduce.job.reduces is 0, but the job is not map_only");
         goto out;
     }
     if ((rc = fs_open(&c->w, &c->conf, NULL, c->user, &fs, why)) != RC_OK ||
-        (rc = fs_umask(&c->conf, &spec.umask, why)) != RC_OK || (rc = fill_spec(c, o, fs, a, &spec, why)) != RC_OK)
+        (rc = fs_umask(&c->conf, &spec.umask, why)) != RC_OK || (rc = fill_spec(c, o, &job, fs, a, &spec, why)) != RC_OK)
         goto out;
     rng_bytes(c->w.rng, id, sizeof id);
     req.submit_id = (ProtobufCBinaryData){ sizeof id, id };

@@ -27,6 +27,7 @@ struct mr_split {
     const char *path;
     uint64_t start, bytes;
     uint64_t file_bytes;
+    uint32_t file;                  /* its number in the job's input */
 };
 
 struct mr_option {
@@ -137,7 +138,9 @@ void mr_block_free(struct mr_block_file *b);
 struct mr_file {
     const char *path;
     uint64_t bytes, block_bytes;
+    bool whole;                     /* one split, even if it is empty: see mr_reader_takes_files */
 };
+bool mr_reader_takes_files(enum mr_reader r);
 enum rc mr_split_plan(const struct mr_file *files, size_t file_count, uint64_t split_min, uint64_t split_max,
                       struct arena *a, struct mr_split **ret, size_t *ret_n, struct why *why) MUST_CHECK;
 

@@ -313,7 +313,7 @@ fill_spec(const struct worker *k, struct mr_option *options, struct mr_spec *ret
 
     for (size_t i = 0; i < s->n_splits; i++)
         k->splits[i] = (struct mr_split){ s->splits[i]->path, s->splits[i]->start, s->splits[i]->bytes,
-                                          s->splits[i]->file_bytes };
+                                          s->splits[i]->file_bytes, s->splits[i]->file };
     for (size_t i = 0; i < s->n_options; i++)
         options[i] = (struct mr_option){ s->options[i]->key, s->options[i]->value };
     *ret = (struct mr_spec){

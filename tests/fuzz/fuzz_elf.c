@@ -12,12 +12,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
     struct fuzz_io f;
     struct why why;
-    bool map_only;
+    struct mr_elf_job job;
 
     fuzz_io_init(&f, data, n);
     if (mr_note_check(&f.io, "/job.so", &why) != RC_OK)
         CHECK(why.rc == RC_BAD_JOB);
-    if (mr_elf_map_only("job.so", data, n, &map_only, &why) != RC_OK)
+    if (mr_elf_job("job.so", data, n, n % 2 ? "name" : NULL, &job, &why) != RC_OK)
         CHECK(why.rc == RC_BAD_JOB);
     CHECK(mem_live() == 0);
     return 0;

@@ -133,7 +133,7 @@ enum rc
 mem_job_run(const struct mem_job *j, struct buf *out, int64_t counters[MRC_COUNT], struct why *why)
 {
     struct mem_host m = { .host = { &ops }, .j = j, .out = out, .output_fd = -1 };
-    struct mr_file file = { "input", j->input_bytes, j->split_bytes };
+    struct mr_file file = { "input", j->input_bytes, j->split_bytes, mr_reader_takes_files(j->job->reader) };
     struct mr_split *splits;
     struct arena a;
     size_t n;

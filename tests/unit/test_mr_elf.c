@@ -49,18 +49,20 @@ make(struct file *f, int map_only)
     f->sym[2].st_size = sizeof f->job;
     memcpy(f->names, NAMES, sizeof NAMES);
     f->job.map_only = map_only;
+    f->job.reader = MR_READ_FILE;
 }
 
 START_TEST(map_only_is_found_where_the_symbol_says)
 {
     struct file f;
     struct why why;
-    bool got;
+    struct mr_elf_job got;
 
     for (int want = 0; want < 2; want++) {
         make(&f, want);
-        ck_assert_int_eq(mr_elf_map_only("a.so", (uint8_t *)&f, sizeof f, &got, &why), RC_OK);
-        ck_assert_int_eq(got, want);
+        ck_assert_int_eq(mr_elf_job("a.so", (uint8_t *)&f, sizeof f, NULL, &got, &why), RC_OK);
+        ck_assert_int_eq(got.map_only, want);
+        ck_assert_int_eq(got.reader, MR_READ_FILE);
     }
 }
 END_TEST
@@ -69,11 +71,11 @@ START_TEST(file_without_the_symbol_is_no_job)
 {
     struct file f;
     struct why why;
-    bool got;
+    struct mr_elf_job got;
 
     make(&f, 1);
     f.names[8] = 'x';
-    ck_assert_int_eq(mr_elf_map_only("a.so", (uint8_t *)&f, sizeof f, &got, &why), RC_BAD_JOB);
+    ck_assert_int_eq(mr_elf_job("a.so", (uint8_t *)&f, sizeof f, NULL, &got, &why), RC_BAD_JOB);
 }
 END_TEST
 
@@ -81,15 +83,14 @@ START_TEST(every_shortened_file_is_refused_without_reading_beyond_it)
 {
     struct file f;
     struct why why;
-    bool got;
+    struct mr_elf_job got;
 
     make(&f, 1);
     for (size_t n = 0; n < sizeof f; n++) {
         uint8_t *p = mem_alloc(n + !n);         /* exactly as long, so that a sanitizer sees a step too far */
 
         memcpy(p, &f, n);
-        if (n < offsetof(struct file, job) + offsetof(struct mr_job, map_only) + sizeof(int))
-            ck_assert_int_eq(mr_elf_map_only("a.so", p, n, &got, &why), RC_BAD_JOB);
+        ck_assert_int_eq(mr_elf_job("a.so", p, n, NULL, &got, &why), RC_BAD_JOB);
         mem_free(p);
     }
 }
@@ -100,7 +101,7 @@ START_TEST(every_byte_may_be_anything_without_harm)
     static const uint8_t values[] = { 0x00, 0x01, 0x7f, 0x80, 0xff };
     struct file f;
     struct why why;
-    bool got;
+    struct mr_elf_job got;
     size_t found = 0;
 
     for (size_t at = 0; at < sizeof f; at++)
@@ -110,7 +111,7 @@ START_TEST(every_byte_may_be_anything_without_harm)
             make(&f, 1);
             memcpy(p, &f, sizeof f);
             p[at] = values[v];
-            found += mr_elf_map_only("a.so", p, sizeof f, &got, &why) == RC_OK;
+            found += mr_elf_job("a.so", p, sizeof f, NULL, &got, &why) == RC_OK;
             mem_free(p);
         }
     ck_assert_uint_gt(found, 0);
@@ -121,14 +122,14 @@ START_TEST(a_table_of_symbols_longer_than_the_file_is_not_walked)
 {
     struct file f;
     struct why why;
-    bool got;
+    struct mr_elf_job got;
 
     make(&f, 1);
     f.names[8] = 'x';
     f.sh[0].sh_size = UINT64_MAX;
-    ck_assert_int_eq(mr_elf_map_only("a.so", (uint8_t *)&f, sizeof f, &got, &why), RC_BAD_JOB);
+    ck_assert_int_eq(mr_elf_job("a.so", (uint8_t *)&f, sizeof f, NULL, &got, &why), RC_BAD_JOB);
     f.sh[0].sh_offset = UINT64_MAX - 7;
-    ck_assert_int_eq(mr_elf_map_only("a.so", (uint8_t *)&f, sizeof f, &got, &why), RC_BAD_JOB);
+    ck_assert_int_eq(mr_elf_job("a.so", (uint8_t *)&f, sizeof f, NULL, &got, &why), RC_BAD_JOB);
 }
 END_TEST
 

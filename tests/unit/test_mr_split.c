@@ -6,7 +6,7 @@
 static size_t
 plan(uint64_t bytes, uint64_t block, uint64_t min, uint64_t max, struct mr_split *last)
 {
-    struct mr_file f = { "/f", bytes, block };
+    struct mr_file f = { "/f", bytes, block, false };
     struct mr_split *v;
     struct arena a;
     struct why why;
