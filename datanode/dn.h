@@ -17,6 +17,7 @@
 #include "core/conf/conf.h"
 #include "core/conf/metrics.h"
 #include "core/io/thread.h"
+#include "core/net/crowd.h"
 #include "core/net/dtp_io.h"
 #include "datanode/store.h"
 
@@ -42,6 +43,7 @@ struct dn {
     struct mutex *mu;               /* guards the fields up to `idle` */
     bool stop;
     struct dn_wire *wires;          /* connections in use */
+    struct crowd crowd;             /* connections of clients: who waits, who is served */
     unsigned session_count;         /* threads that serve connections or orders */
     struct cond *idle;              /* session_count fell */
 

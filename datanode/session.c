@@ -151,11 +151,57 @@ serve(struct dn_session *s, unsigned op, ProtobufCMessage *m)
     return false;
 }
 
+/* Whether an operation is under way: a connection without one gives way when there are too many. */
+static void
+set_busy(struct dn_session *s, bool busy)
+{
+    uint64_t now_ms = clock_mono_ms(s->dn->w.clock);
+
+    mutex_lock(s->dn->w.threads, s->dn->mu);
+    if (busy)
+        crowd_step(&s->entry, now_ms);
+    else
+        crowd_rest(&s->entry, now_ms);
+    mutex_unlock(s->dn->w.threads, s->dn->mu);
+}
+
+/* As dn_enter, at the cost of the connection that has waited longest for an operation, if there is one. */
+static enum rc
+enter_for_another(struct dn *dn)
+{
+    struct crowd_entry *e;
+    enum rc rc = RC_BUSY;
+
+    mutex_lock(dn->w.threads, dn->mu);
+    if (!dn->stop && (e = crowd_make_room(&dn->crowd, clock_mono_ms(dn->w.clock))) != NULL) {
+        net_shutdown(dn->w.net, e->sock);       /* its thread ends, and leaves */
+        dn->session_count++;
+        rc = RC_OK;
+    }
+    mutex_unlock(dn->w.threads, dn->mu);
+    return rc;
+}
+
+static void
+session_join(struct dn_session *s)
+{
+    struct dn *dn = s->dn;
+
+    s->entry.sock = s->conn.sock;
+    s->entry.peer = crowd_peer(s->peer.host, strlen(s->peer.host));
+    mutex_lock(dn->w.threads, dn->mu);
+    crowd_add(&dn->crowd, &s->entry, clock_mono_ms(dn->w.clock));
+    mutex_unlock(dn->w.threads, dn->mu);
+}
+
 static void
 session_free(struct dn_session *s)
 {
     struct dn *dn = s->dn;
 
+    mutex_lock(dn->w.threads, dn->mu);
+    crowd_remove(&dn->crowd, &s->entry);
+    mutex_unlock(dn->w.threads, dn->mu);
     dn_wire_remove(dn, &s->wire);
     dtp_conn_fini(&s->conn);
     arena_fini(&s->arena);
@@ -181,7 +227,9 @@ session_run(void *arg)
                 log_info("request_refused", "peer=%s reason=\"%s\"", s->peer.host, why.text);
             break;
         }
+        set_busy(s, true);
         more = serve(s, op, m);
+        set_busy(s, false);
         wait_ms = KEEPALIVE_MS;
     }
     session_free(s);
@@ -196,7 +244,9 @@ session_start(struct dn *dn, int sock, const struct net_addr *peer, bool local)
     struct why why;
     enum rc rc;
 
-    if ((rc = dn_enter(dn)) != RC_OK) {
+    if ((rc = dn_enter(dn)) == RC_BUSY)
+        rc = enter_for_another(dn);
+    if (rc != RC_OK) {
         if (rc == RC_BUSY)
             log_warn("too_many_transfers", "limit=%" PRIu64 " peer=%s", dn->conf.dn_threads, peer->host);
         net_close(dn->w.net, sock);
@@ -214,6 +264,7 @@ session_start(struct dn *dn, int sock, const struct net_addr *peer, bool local)
     s->peer = *peer;
     s->local = local;
     arena_init(&s->arena, OP_ARENA);
+    session_join(s);
     if ((rc = dn_wire_add(dn, &s->wire, &s->conn)) != RC_OK) {
         session_free(s);
         return;
@@ -285,6 +336,7 @@ dn_sessions_start(struct dn *dn, struct why *why)
     struct net_addr at, bound;
     enum rc rc;
 
+    dn->crowd = (struct crowd){ .max = SIZE_MAX, .request_ms = FOREVER, .stall_ms = FOREVER };
     if ((rc = net_addr_parse(dn->conf.dn_data_bind, 9866, &at, why)) != RC_OK ||
         (rc = net_listen(dn->w.net, &at, &dn->listener, &dn->data_at, why)) != RC_OK)
         return rc;

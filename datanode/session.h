@@ -20,6 +20,7 @@ struct dn_session {
     struct net_addr peer;
     struct arena arena;             /* of the operation */
     struct dn_wire wire;
+    struct crowd_entry entry;
 };
 
 /* Listen on the data port and, if there is a path for it, on the Unix socket. */

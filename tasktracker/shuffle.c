@@ -12,9 +12,9 @@
 #define SEND_MS 60000
 
 struct tt_conn {
+    struct crowd_entry entry;       /* first */
     struct tt *tt;
     int sock;
-    struct tt_conn *prev, *next;
 };
 
 /* What a request is answered with; fd is open when status is OK. */
@@ -50,11 +50,25 @@ look_up(struct tt *tt, const uint8_t *in, const struct shuffle_request *q, struc
     }
 }
 
+/* Whether a request is being answered: a connection without one gives way when there are too many. */
+static void
+set_busy(struct tt_conn *c, bool busy)
+{
+    tt_lock(c->tt);
+    if (busy)
+        crowd_step(&c->entry, tt_now(c->tt));
+    else
+        crowd_rest(&c->entry, tt_now(c->tt));
+    tt_unlock(c->tt);
+}
+
 /* One request; RC_CLOSED at the end of the connection. */
 static enum rc
-serve(struct tt *tt, int sock, struct why *why)
+serve(struct tt_conn *c, struct why *why)
 {
+    struct tt *tt = c->tt;
     struct net *net = tt->w->net;
+    int sock = c->sock;
     uint8_t in[SHUFFLE_REQUEST_BYTES], out[SHUFFLE_REPLY_BYTES];
     struct shuffle_request q;
     struct shuffle_reply r;
@@ -66,6 +80,8 @@ serve(struct tt *tt, int sock, struct why *why)
         (rc = shuffle_request_get(in, &q, why)) != RC_OK)
         return rc;
     look_up(tt, in, &q, &r, &at, &fd);
+    if (r.status == SHUFFLE_OK)
+        set_busy(c, true);              /* only who has the job's token */
     shuffle_reply_put(&r, out);
     rc = net_write(net, sock, out, sizeof out, tt_now(tt) + SEND_MS, why);
     if (rc == RC_OK && r.status == SHUFFLE_OK && r.bytes > q.offset) {
@@ -76,6 +92,7 @@ serve(struct tt *tt, int sock, struct why *why)
     }
     if (fd >= 0)
         io_close(tt->w->io, fd);
+    set_busy(c, false);
     if (rc == RC_OK && r.status == SHUFFLE_DENIED)
         return why_set(why, RC_NOT_AUTHORIZED, "a shuffle request for job %llu is not signed with its token",
                        (unsigned long long)q.job);
@@ -90,36 +107,47 @@ conn_loop(void *arg)
     struct why why;
     enum rc rc;
 
-    while ((rc = serve(tt, c->sock, &why)) == RC_OK)
+    while ((rc = serve(c, &why)) == RC_OK)
         continue;
     if (rc != RC_CLOSED && rc != RC_TIMEOUT)
         log_info("shuffle_connection_ended", "why=%s", why.text);
     tt_lock(tt);
-    DL_DELETE(tt->conns, c);
+    crowd_remove(&tt->conns, &c->entry);
     tt_unlock(tt);
     net_close(tt->w->net, c->sock);
     mem_free(c);
     tt_thread_ended(tt);
 }
 
+/* Room for one more, at the cost of the connection that has waited longest for a request.  Under the lock. */
+static bool
+has_room(struct tt *tt)
+{
+    struct crowd_entry *e;
+
+    if (tt->conns.count < CONNS_MAX)
+        return true;
+    if ((e = crowd_make_room(&tt->conns, tt_now(tt))) != NULL)
+        net_shutdown(tt->w->net, e->sock);      /* its thread ends */
+    return e != NULL;
+}
+
 static void
-conn_start(struct tt *tt, int sock)
+conn_start(struct tt *tt, int sock, const struct net_addr *peer)
 {
     struct tt_conn *c = mem_zalloc(sizeof *c);
-    struct tt_conn *other;
     struct thread *thread;
     struct why why;
-    size_t n;
 
     if (c == NULL) {
         net_close(tt->w->net, sock);
         return;
     }
     c->tt = tt;
-    c->sock = sock;
+    c->sock = c->entry.sock = sock;
+    c->entry.peer = crowd_peer(peer->host, strlen(peer->host));
     tt_lock(tt);
-    DL_COUNT(tt->conns, other, n);
-    if (n >= CONNS_MAX || tt->stopping ||
+    if (!has_room(tt) || tt->stopping ||
         thread_spawn(tt->w->threads, "tt-shuffle", conn_loop, c, &thread, &why) != RC_OK) {
         tt_unlock(tt);
         net_close(tt->w->net, sock);        /* the reduce asks again */
@@ -127,7 +155,7 @@ conn_start(struct tt *tt, int sock)
         return;
     }
     tt->thread_count++;
-    DL_APPEND(tt->conns, c);
+    crowd_add(&tt->conns, &c->entry, tt_now(tt));
     tt_unlock(tt);
     thread_detach(tt->w->threads, thread);
 }
@@ -154,7 +182,7 @@ accept_loop(void *arg)
             (void)tt_wait(tt, tt_now(tt) + 100);    /* out of descriptors: some will be closed */
         tt_unlock(tt);
         if (rc == RC_OK)
-            conn_start(tt, sock);
+            conn_start(tt, sock, &peer);
     }
 }
 
@@ -164,6 +192,7 @@ tt_shuffle_start(struct tt *tt, struct why *why)
     struct net_addr want;
     enum rc rc;
 
+    tt->conns = (struct crowd){ .max = SIZE_MAX, .request_ms = FOREVER, .stall_ms = FOREVER };
     if ((rc = net_addr_parse(tt->conf.tt_bind, 50050, &want, why)) != RC_OK ||
         (rc = net_listen(tt->w->net, &want, &tt->listener, &tt->at, why)) != RC_OK)
         return why_prefix(why, "mapreduce.tasktracker.address");
@@ -181,7 +210,7 @@ tt_shuffle_stop(struct tt *tt)
         net_close(tt->w->net, tt->listener);
     tt->listener = -1;
     tt_lock(tt);
-    for (struct tt_conn *c = tt->conns; c != NULL; c = c->next)
-        net_shutdown(tt->w->net, c->sock);
+    for (struct crowd_entry *e = tt->conns.entries; e != NULL; e = e->next)
+        net_shutdown(tt->w->net, e->sock);
     tt_unlock(tt);
 }

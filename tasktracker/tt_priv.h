@@ -17,6 +17,7 @@
 #include "core/conf/metrics.h"
 #include "core/io/io.h"
 #include "core/io/thread.h"
+#include "core/net/crowd.h"
 #include "core/net/net.h"
 #include "core/proto/job_id.h"
 #include "core/proto/jobtracker.pb-c.h"
@@ -121,7 +122,7 @@ struct tt {
     struct tt_metrics metrics;
     unsigned idle_count;            /* [m] workers kept */
     unsigned thread_count;          /* [m] of attempts and shuffle connections */
-    struct tt_conn *conns;          /* [m] shuffle connections */
+    struct crowd conns;             /* [m] shuffle connections */
     int listener;
     struct thread *orders, *beat, *acceptor;
 };

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -279,6 +280,18 @@ serve(struct daemon *d, const sigset_t *signals)
     }
 }
 
+/* A shell's soft limit of descriptors is for programs that use select; a daemon has thousands of connections. */
+static void
+use_all_descriptors(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) != 0)
+        return;
+    r.rlim_cur = r.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &r);     /* then the old one holds */
+}
+
 static int
 run(struct daemon *d)
 {
@@ -297,6 +310,7 @@ run(struct daemon *d)
         print_problems(spec->name, why.text);
         return EXIT_FAILED;
     }
+    use_all_descriptors();
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);

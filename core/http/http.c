@@ -3,14 +3,19 @@
 #include <errno.h>
 #include <microhttpd.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "core/base/world.h"
 #include "core/http/route.h"
+#include "core/io/thread.h"
+#include "core/net/crowd.h"
 
 #define REQUEST_BODY_MAX (64 * KB)
 #define REPLY_BODY_MAX (64 * MB)
@@ -19,13 +24,19 @@
 #define STREAM_PIECE (64 * KB)
 #define STACK_BYTES (512 * KB)
 #define IDLE_S 30U
-#define CONNECTION_LEAST 16U
+#define REQUEST_S UINT64_C(30)  /* a request takes at most so long to come */
+#define STALL_MS 5000           /* who does not read an answer for so long may go for another */
+#define CONNECTION_LEAST 64U
+#define LEAVING_MAX 64U         /* connections that are told to go while others come */
 
 struct http_server {
     struct MHD_Daemon *daemon;
     const struct http_route *routes;
     size_t route_count;
     void *arg;
+    struct world w;
+    struct mutex *mutex;        /* of crowd and its entries */
+    struct crowd crowd;
 };
 
 /* One request, from its first line until its answer has been sent. */
@@ -39,7 +50,85 @@ struct stream {
     long (*next)(void *arg, char *out, size_t cap);
     void (*done)(void *arg);
     void *arg;
+    struct http_server *server;
+    struct crowd_entry *entry;  /* of the connection, which outlives its response; may be NULL */
 };
+
+/* ---- who is connected ---- */
+
+/* A connection's request or answer went a step forward. */
+static void
+step_forward(struct http_server *s, struct crowd_entry *e)
+{
+    if (e == NULL)
+        return;
+    mutex_lock(s->w.threads, s->mutex);
+    crowd_step(e, clock_mono_ms(s->w.clock));
+    mutex_unlock(s->w.threads, s->mutex);
+}
+
+static struct crowd_entry *
+entry_of(struct MHD_Connection *c)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+    return info != NULL ? info->socket_context : NULL;
+}
+
+static uint8_t
+peer_of(struct MHD_Connection *c)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *at = info != NULL ? info->client_addr : NULL;
+
+    if (at != NULL && at->sa_family == AF_INET)
+        return crowd_peer(&((const struct sockaddr_in *)(const void *)at)->sin_addr, 4);
+    if (at != NULL && at->sa_family == AF_INET6)
+        return crowd_peer(&((const struct sockaddr_in6 *)(const void *)at)->sin6_addr, 16);
+    return 0;
+}
+
+/* Close those that have to go: their threads see the end of their sockets, and the sockets stay open until they have. */
+static void
+make_room(struct http_server *s, const struct crowd_entry *fresh)
+{
+    struct crowd_entry *e;
+
+    while ((e = crowd_victim(&s->crowd, fresh, clock_mono_ms(s->w.clock))) != NULL)
+        (void)shutdown(e->sock, SHUT_RDWR);     /* it may have gone by itself */
+}
+
+static void
+on_connection(void *arg, struct MHD_Connection *c, void **state, enum MHD_ConnectionNotificationCode code)
+{
+    struct http_server *s = arg;
+    struct crowd_entry *e = *state;
+    const union MHD_ConnectionInfo *info;
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+        if ((info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD)) == NULL)
+            return;
+        if ((e = mem_zalloc(sizeof *e)) == NULL) {
+            (void)shutdown(info->connect_fd, SHUT_RDWR);    /* memory is short: this one cannot be watched */
+            return;
+        }
+        e->sock = info->connect_fd;
+        e->peer = peer_of(c);
+        mutex_lock(s->w.threads, s->mutex);
+        crowd_add(&s->crowd, e, clock_mono_ms(s->w.clock));
+        make_room(s, e);
+        mutex_unlock(s->w.threads, s->mutex);
+        *state = e;
+    } else if (e != NULL) {
+        mutex_lock(s->w.threads, s->mutex);
+        crowd_remove(&s->crowd, e);
+        mutex_unlock(s->w.threads, s->mutex);
+        mem_free(e);
+        *state = NULL;
+    }
+}
+
+/* ---- answers ---- */
 
 static void
 exchange_free(struct exchange *x)
@@ -64,6 +153,7 @@ on_stream(void *arg, uint64_t at, char *out, size_t cap)
     long n;
 
     (void)at;
+    step_forward(s->server, s->entry);
     n = s->next(s->arg, out, cap);
     if (n > 0)
         return (ssize_t)n;
@@ -89,7 +179,7 @@ on_body_end(void *bytes)
 
 /* A response with reply's stream or body, which it takes over; NULL when memory is short. */
 static struct MHD_Response *
-response_new(struct http_reply *reply)
+response_new(struct http_server *server, struct MHD_Connection *c, struct http_reply *reply)
 {
     struct MHD_Response *r;
     uint8_t *bytes;
@@ -100,7 +190,8 @@ response_new(struct http_reply *reply)
 
         if (s == NULL)
             return NULL;
-        *s = (struct stream){ .next = reply->stream, .done = reply->stream_done, .arg = reply->stream_arg };
+        *s = (struct stream){ .next = reply->stream, .done = reply->stream_done, .arg = reply->stream_arg,
+                              .server = server, .entry = entry_of(c) };
         r = MHD_create_response_from_callback(reply->stream_bytes > 0 ? reply->stream_bytes : MHD_SIZE_UNKNOWN,
                                               STREAM_PIECE, on_stream, s, on_stream_end);
         if (r == NULL) {
@@ -171,14 +262,14 @@ http_fail(struct http_reply *reply, const struct why *why)
 
 /* Send reply and release what is left of it.  MHD_NO closes the connection. */
 static enum MHD_Result
-send_reply(struct MHD_Connection *c, struct http_reply *reply, const char *allow)
+send_reply(struct http_server *s, struct MHD_Connection *c, struct http_reply *reply, const char *allow)
 {
     enum MHD_Result result = MHD_NO;
     struct MHD_Response *r;
 
     if (reply->stream == NULL && !buf_ok(&reply->body))
         refuse(reply, 500, "the page is too large, or memory is short");
-    if ((r = response_new(reply)) != NULL) {
+    if ((r = response_new(s, c, reply)) != NULL) {
         if (add_headers(r, reply, allow))
             result = MHD_queue_response(c, reply->status, r);
         MHD_destroy_response(r);
@@ -226,7 +317,7 @@ answer(struct http_server *s, struct MHD_Connection *c, struct exchange *x, cons
         break;
     }
     buf_u8(&allow, 0);
-    result = send_reply(c, &reply, buf_ok(&allow) && allow.n > 1 ? (const char *)allow.p : NULL);
+    result = send_reply(s, c, &reply, buf_ok(&allow) && allow.n > 1 ? (const char *)allow.p : NULL);
     buf_fini(&allow);
     return result;
 }
@@ -253,17 +344,24 @@ on_request(void *arg, struct MHD_Connection *c, const char *path, const char *me
         *piece_n = 0;
         return MHD_YES;
     }
+    step_forward(s, entry_of(c));               /* not before the whole request is here */
     return answer(s, c, x, method, path);
 }
 
 static void
 on_request_end(void *arg, struct MHD_Connection *c, void **state, enum MHD_RequestTerminationCode code)
 {
-    (void)arg;
-    (void)c;
+    struct http_server *s = arg;
+    struct crowd_entry *e = entry_of(c);
+
     (void)code;
     exchange_free(*state);
     *state = NULL;
+    if (e == NULL)
+        return;
+    mutex_lock(s->w.threads, s->mutex);
+    crowd_rest(e, clock_mono_ms(s->w.clock));
+    mutex_unlock(s->w.threads, s->mutex);
 }
 
 static size_t
@@ -335,6 +433,14 @@ listen_at(const struct net_addr *at, int *ret_sock, struct net_addr *ret_bound, 
     return rc;
 }
 
+static void
+server_free(struct http_server *s)
+{
+    if (s != NULL && s->mutex != NULL)
+        mutex_free(s->w.threads, s->mutex);
+    mem_free(s);
+}
+
 enum rc
 http_start(const struct net_addr *at, const struct http_route *routes, size_t route_count, void *arg,
            unsigned connection_max, struct http_server **ret, struct net_addr *ret_bound, struct why *why)
@@ -349,14 +455,22 @@ http_start(const struct net_addr *at, const struct http_route *routes, size_t ro
     s->routes = routes;
     s->route_count = route_count;
     s->arg = arg;
+    world_posix(&s->w);
+    s->crowd.request_ms = REQUEST_S * 1000;
+    s->crowd.stall_ms = STALL_MS;
+    s->crowd.max = connection_max < CONNECTION_LEAST ? CONNECTION_LEAST : connection_max;
+    if ((s->mutex = mutex_new(s->w.threads)) == NULL) {
+        rc = why_rc(why, RC_NOMEM);
+        goto out;
+    }
     if ((rc = listen_at(at, &sock, &bound, why)) != RC_OK)
         goto out;
     s->daemon = MHD_start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ERROR_LOG, 0, NULL,
         NULL, on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL, MHD_OPTION_LISTEN_SOCKET, sock,
-        MHD_OPTION_CONNECTION_LIMIT, connection_max < CONNECTION_LEAST ? CONNECTION_LEAST : connection_max,
+        MHD_OPTION_CONNECTION_LIMIT, (unsigned)s->crowd.max + LEAVING_MAX, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
         MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEAD_BYTES_MAX,
-        MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_NOTIFY_COMPLETED, on_request_end, NULL,
+        MHD_OPTION_THREAD_STACK_SIZE, (size_t)STACK_BYTES, MHD_OPTION_NOTIFY_COMPLETED, on_request_end, s,
         MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL, MHD_OPTION_END);
     if (s->daemon == NULL) {
         (void)close(sock);      /* nothing was sent on it */
@@ -367,7 +481,7 @@ http_start(const struct net_addr *at, const struct http_route *routes, size_t ro
     *ret = s;
     s = NULL;
 out:
-    mem_free(s);
+    server_free(s);
     return rc;
 }
 
@@ -377,5 +491,5 @@ http_stop(struct http_server *s)
     if (s == NULL)
         return;
     MHD_stop_daemon(s->daemon);
-    mem_free(s);
+    server_free(s);
 }

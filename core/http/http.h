@@ -55,7 +55,8 @@ const char *http_param(const struct http_request *req, const char *name);
 
 /*
  * Routes are borrowed.  The first match wins.  Unknown paths get 404, wrong methods 405.  Each connection has a thread;
- * beyond connection_max of them (at least 16) connections are closed at once, as are those idle for 30 s.
+ * beyond connection_max of them (at least 64) the one that comes gets in, and one that waits without a request, or does
+ * not read its answer, is closed for it (core/net/crowd.h).  A request takes at most 30 s to come.
  */
 enum rc http_start(const struct net_addr *at, const struct http_route *routes, size_t route_count, void *arg,
                    unsigned connection_max, struct http_server **ret, struct net_addr *ret_bound,

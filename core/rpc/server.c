@@ -77,11 +77,12 @@ on_listener(void *arg, unsigned events)
         enum rc rc = s->w.net->ops->try_accept(s->w.net, s->listener, &sock, &peer, &why);
         if (rc == RC_OK && sock < 0)
             return;
-        if (rc != RC_OK) {      /* no descriptors or memory: leave the backlog alone until the next tick */
+        if (rc != RC_OK && evict_one(s))    /* no descriptors: there is one now */
+            continue;
+        if (rc != RC_OK) {      /* no descriptors or memory, and nobody idle: leave the backlog alone until the next tick */
             if (log_rate_ok(&s->rate, now_ms(s)))
                 log_warn("rpc_accept_failed", "at=%s rc=%s why=\"%s\" retry_ms=%d", s->address_text, rc_name(rc),
                          why.text, TICK_MS);
-            (void)evict_one(s);     /* else nobody was idle */
             accept_watch(s, false);
             return;
         }
