@@ -44,7 +44,6 @@ struct worker {
     unsigned made;
     uint64_t began_ms;
     char op;
-    bool off;                   /* what it does is not to be had here */
     char own[LOAD_PATH_MAX];    /* appender: its file */
     uint64_t own_bytes;
 };
@@ -276,8 +275,7 @@ append_turn(struct worker *w)
         return;
     }
     intend(w, LOAD_APPEND, w->own, "%" PRIu64 " %" PRIu64, w->own_bytes, w->own_bytes + more);
-    rc = fs_append(w->fs, w->own, &wr, &why);
-    w->off = rc == RC_UNSUPPORTED;
+    rc = fs_append(w->fs, w->own, rng_below(&w->rng.rng, 4) == 0, &wr, &why);
     if (!ended(w, rc, &why, w->own_bytes) ||
         write_bytes(w, wr, w->own, seed, w->own_bytes, w->own_bytes + more, &why) != RC_OK ||
         !close_file(w, wr, w->own, w->own_bytes + more))
@@ -336,7 +334,7 @@ work(void *arg)
 {
     struct worker *w = arg;
 
-    while (!atomic_load(&w->l->stop) && !w->off)
+    while (!atomic_load(&w->l->stop))
         w->turn(w);
 }
 
