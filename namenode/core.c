@@ -12,6 +12,7 @@
 #include "core/proto/ids.h"
 #include "namenode/admit.h"
 #include "namenode/blocks.h"
+#include "namenode/copies.h"
 #include "namenode/disk.h"
 #include "namenode/dispatch.h"
 #include "namenode/edit.h"
@@ -37,6 +38,7 @@ struct nn_group {
     struct buf edits;               /* of the call that runs */
     uint64_t edit_count;            /* of the call that runs */
     uint64_t row_count;             /* calls in row */
+    uint64_t row_at_ms;             /* when row was written */
     struct nn_counters next;        /* as the tables have them */
     bool savepoint;                 /* the call that runs has one open */
     bool lost;                      /* nothing of this group can be kept, because of cause */
@@ -92,21 +94,6 @@ nn_apply_counters(struct nn_db *db, const struct nn_edit_counters *x, uint64_t a
     return nn_meta_set_u64(db, "next_stamp", x->next_stamp, why);
 }
 
-static enum rc
-last_txid(struct nn_core *core, struct why *why)
-{
-    sqlite3_stmt *st = nn_sql(&core->db, SQL_LOG_LAST, why);
-    bool row;
-    enum rc rc;
-
-    if (st == NULL)
-        return why->rc;
-    if ((rc = nn_step(&core->db, st, &row, why)) == RC_OK && row)
-        core->txid = nn_column_u64(st, 0);
-    nn_done(st);
-    return rc;
-}
-
 enum rc
 nn_core_new(struct nn *nn, struct nn_core **ret, struct why *why)
 {
@@ -139,7 +126,7 @@ nn_core_load(struct nn_core *core, struct why *why)
 {
     enum rc rc;
 
-    if ((rc = load_counters(core, why)) != RC_OK || (rc = last_txid(core, why)) != RC_OK ||
+    if ((rc = load_counters(core, why)) != RC_OK || (rc = nn_txlog_last(&core->db, &core->txid, why)) != RC_OK ||
         (rc = nn_retry_new(core->nn->conf.retry_cache_ms, &core->retry, why)) != RC_OK ||
         (!old_bug(OLD_BUG_RETRY_CACHE_FORGOTTEN) &&
          (rc = nn_retry_load(core->retry, &core->db, nn_core_now_ms(core), why)) != RC_OK) ||
@@ -439,7 +426,8 @@ write_row(struct nn_core *core, struct why *why)
     if ((st = nn_sql(&core->db, SQL_LOG_ADD, why)) == NULL)
         return why->rc;
     nn_bind_u64(st, 1, core->txid + 1);
-    nn_bind_u64(st, 2, nn_core_now_ms(core));
+    g->row_at_ms = nn_core_now_ms(core);
+    nn_bind_u64(st, 2, g->row_at_ms);
     nn_bind_span(st, 3, span_of(g->row.p, g->row.n));
     return nn_run(&core->db, st, why);
 }
@@ -496,10 +484,18 @@ commit_group(struct nn_core *core)
     CRASH_POINT(nn_before_commit);
     if (old_bug(OLD_BUG_REPLY_BEFORE_COMMIT))
         answer_all(core, NULL);
+    if (g->row_count > 0 && nn_copies_begin(core->nn->copies, core->txid + 1, g->row_at_ms, span_of(g->row.p, g->row.n),
+                                            &why) != RC_OK) {
+        lose(g, &why);
+        lose_group(core);
+        return;
+    }
     if (nn_exec(&core->db, SQL_COMMIT, &why) != RC_OK) {
         log_error("commit_failed", "txid=%" PRIu64 " reason=%s", core->txid + 1, why.text);
         if (why.rc == RC_NO_SPACE) {
             /* A write found no room (a failed sync is RC_IO): the mark of the commit is not in the WAL. */
+            if (g->row_count > 0)
+                nn_copies_undo(core->nn->copies);
             lose(g, &why);
             lose_group(core);
         } else {
@@ -509,6 +505,8 @@ commit_group(struct nn_core *core)
         return;
     }
     CRASH_POINT(nn_after_commit);
+    if (g->row_count > 0)
+        nn_copies_wait(core->nn->copies);
     metric_add(&m->groups, 1);
     metric_add(&m->changes, g->row_count);
     metric_add(&m->commit_us, clock_mono_us(core->nn->world->clock) - began_us);

@@ -1,11 +1,14 @@
 /* namenode -- the program. */
+#include <inttypes.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "core/base/mem.h"
 #include "core/conf/daemon.h"
 #include "namenode/nn.h"
 #include "namenode/pages.h"
+#include "namenode/recover.h"
 
 struct self {
     struct nn *nn;
@@ -61,6 +64,25 @@ has_failed(void *arg)
     return nn_has_failed(((struct self *)arg)->nn);
 }
 
+static enum rc
+recover(const struct world *w, const struct conf *c, const char *dir, struct why *why)
+{
+    struct nn_recovered r;
+    enum rc rc;
+
+    if ((rc = nn_recover(w, c, dir, &r, why)) != RC_OK)
+        return rc;
+    if (r.moved[0] != '\0')
+        printf("moved aside: %s\n", r.moved);
+    printf("recovered from %s: backup of transaction %" PRIu64 ", log up to transaction %" PRIu64 ", %" PRIu64
+           " files and directories, %" PRIu64 " blocks\nStart the NameNode as usual.\n", dir, r.backup, r.txid, r.inodes, r.blocks);
+    return RC_OK;
+}
+
+static const struct daemon_errand errand = {
+    "recover-from", "DIR", "make the database anew from DIR, a further directory of dfs.namenode.name.dir", recover
+};
+
 static const char *const bind_keys[] = { "dfs.namenode.rpc-address", "dfs.namenode.http-address", NULL };
 
 int
@@ -68,7 +90,7 @@ main(int argc, char **argv)
 {
     const struct daemon_spec spec = { .name = "namenode", .about = "keeps the names, blocks and leases of a filesystem",
                                       .who = NN, .start = start, .stop = stop, .has_failed = has_failed,
-                                      .bind_keys = bind_keys };
+                                      .errand = &errand, .bind_keys = bind_keys };
 
     return daemon_main(argc, argv, &spec);
 }

@@ -13,6 +13,7 @@
 #include "core/io/sqlvfs.h"
 #include "core/io/thread.h"
 #include "namenode/blocks.h"
+#include "namenode/copies.h"
 #include "namenode/core.h"
 #include "namenode/disk.h"
 #include "namenode/dispatch.h"
@@ -34,14 +35,13 @@ open_dir(struct nn *nn, struct why *why)
 {
     struct io *io = nn->world->io;
     char **dirs = conf_list(nn->conf.nn_dirs), *lock_path = NULL;
+    size_t n;
     enum rc rc = RC_NOMEM;
 
     if (dirs == NULL || dirs[0] == NULL) {
         rc = why_set(why, RC_BAD_CONFIG, "dfs.namenode.name.dir names no directory");
         goto out;
     }
-    if (dirs[1] != NULL)
-        log_warn("name_dir_unused", "key=dfs.namenode.name.dir used=%s not_used=%s", dirs[0], dirs[1]);
     if ((nn->dir = mem_strdup(strncmp(dirs[0], "file://", 7) == 0 ? dirs[0] + 7 : dirs[0])) == NULL ||
         (nn->db_path = mem_printf("%s/namespace.db", nn->dir)) == NULL ||
         (nn->reserve_path = mem_printf("%s/reserve", nn->dir)) == NULL ||
@@ -56,6 +56,12 @@ open_dir(struct nn *nn, struct why *why)
     }
     if ((rc = io_lock(io, nn->lock_fd, why)) == RC_BUSY)
         (void)why_set(why, RC_BUSY, "another NameNode is running on %s", nn->dir);
+    if (rc != RC_OK)
+        goto out;
+    for (n = 0; dirs[n] != NULL; n++)
+        ;
+    if ((rc = nn_copies_open(nn, dirs + 1, n - 1, &nn->copies, why)) == RC_OK)
+        rc = nn_copies_check_missing(nn->copies, nn->db_path, why);
 out:
     conf_list_free(dirs);
     mem_free(lock_path);
@@ -130,8 +136,10 @@ open_database(struct nn *nn, struct why *why)
 
     if ((rc = sqlvfs_new(nn->world, "namenode", &nn->vfs, why)) != RC_OK ||
         (rc = nn_core_new(nn, &nn->core, why)) != RC_OK ||
-        (rc = nn_schema_check(&nn->core->db, &empty, why)) != RC_OK)
+        (rc = nn_schema_check(&nn->core->db, &empty, why)) != RC_OK) {
+        rc = nn_copies_advise(nn->copies, why);
         goto out;
+    }
     if (empty && (rc = format(nn, why)) != RC_OK)
         goto out;
     CRASH_POINT(nn_opened);
@@ -139,8 +147,8 @@ open_database(struct nn *nn, struct why *why)
      * there, or the next start would make a new one.  On a full disk that has to wait. */
     if ((rc = db_exec(nn->core->db.sql, "PRAGMA wal_checkpoint(TRUNCATE)", why)) != RC_OK && rc != RC_NO_SPACE)
         goto out;
-    if ((rc = load_identity(nn, why)) != RC_OK || (rc = nn_core_load(nn->core, why)) != RC_OK ||
-        (rc = nn_disk_reserve(nn, &full, why)) != RC_OK)
+    if ((rc = load_identity(nn, why)) != RC_OK || (rc = nn_copies_settle(nn->copies, nn->core, why)) != RC_OK ||
+        (rc = nn_core_load(nn->core, why)) != RC_OK || (rc = nn_disk_reserve(nn, &full, why)) != RC_OK)
         goto out;
     nn->core->disk_full = full;
     CRASH_POINT(nn_loaded);
@@ -182,8 +190,9 @@ out:
 void
 nn_free(struct nn *nn)
 {
-    if (nn == NULL)
+    if (nn == NULL || nn->left_behind)
         return;
+    nn_copies_free(nn->copies);
     nn_core_free(nn->core);
     if (nn->lock != NULL)
         nn_snapshot_unref(nn, nn->snapshot);
@@ -211,6 +220,8 @@ start_threads(struct nn *nn, struct why *why)
     struct threads *t = nn->world->threads;
     enum rc rc;
 
+    if ((rc = nn_copies_start(nn->copies, nn->core->txid, why)) != RC_OK)
+        return rc;
     if ((nn->readers = mem_calloc(nn->conf.nn_readers, sizeof *nn->readers)) == NULL)
         return why_rc(why, RC_NOMEM);
     for (size_t i = 0; i < nn->conf.nn_readers; i++) {
@@ -318,6 +329,7 @@ nn_stop(struct nn *nn)
     if (nn->core_thread != NULL)
         thread_join(t, nn->core_thread);
     nn->core_thread = NULL;
+    nn->left_behind = !nn_copies_stop(nn->copies);
     for (size_t i = 0; i < nn->reader_count; i++) {
         if (nn->readers[i].thread != NULL)
             thread_join(t, nn->readers[i].thread);

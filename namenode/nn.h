@@ -29,6 +29,7 @@ struct nn_core;
 struct nn_reader;
 struct nn_snapshot;
 struct nn_group_cache;
+struct nn_copies;
 
 /* Who this namespace is; made at first start. */
 struct nn_identity {
@@ -69,6 +70,8 @@ struct nn {
     char *dir, *db_path, *reserve_path;
     int lock_fd;                        /* -1: none */
     struct sqlvfs *vfs;
+    struct nn_copies *copies;           /* copies.h */
+    bool left_behind;                   /* a thread of it is stuck: what it uses is not freed */
     struct nn_identity id;
     struct queue *core_queue, *read_queue;
     struct mutex *lock;

@@ -175,6 +175,10 @@ page_overview(void *arg, const struct http_request *req, struct http_reply *repl
     if (o.stats->missing_blocks)
         buf_printf(b, "<p class=\"note bad\">%" PRIu64 " blocks have no live replica. If a DataNode is down, start it; "
                    "<code>dfs fsck /</code> lists the files.</p>\n", o.stats->missing_blocks);
+    if (metric_get(&p->metrics->name_dirs_failed) != 0)
+        buf_printf(b, "<p class=\"note bad\">%" PRIu64 " of the further directories of <code>dfs.namenode.name.dir</code> failed "
+                   "and get no changes any more; <code>name_dir_dropped</code> in the log says which and why. Repair it and "
+                   "start the NameNode again.</p>\n", metric_get(&p->metrics->name_dirs_failed));
     share = o.stats->capacity ? (double)o.stats->used / (double)o.stats->capacity : 0;
     page_cards_begin(b);
     snprintf(note, sizeof note, "%s used, %.1f %%", page_bytes(o.stats->used, used), share * 100);
@@ -234,6 +238,9 @@ page_metrics(void *arg, const struct http_request *req, struct http_reply *reply
         metric_set(&m.commit_us, metric_get(&p->metrics->commit_us));
         metric_set(&m.copies_ordered, metric_get(&p->metrics->copies_ordered));
         metric_set(&m.deletes_ordered, metric_get(&p->metrics->deletes_ordered));
+        metric_set(&m.name_dirs_ready, metric_get(&p->metrics->name_dirs_ready));
+        metric_set(&m.name_dirs_failed, metric_get(&p->metrics->name_dirs_failed));
+        metric_set(&m.backups, metric_get(&p->metrics->backups));
         metric_set(&m.blocks_missing, o.stats->missing_blocks);
         metric_set(&m.blocks_under, o.stats->under_replicated);
         metric_set(&m.blocks_corrupt, o.stats->corrupt_blocks);

@@ -104,6 +104,37 @@ replay_call(void *arg, const struct nn_txcall *c, struct why *why)
 }
 
 enum rc
+nn_txlog_apply(struct nn_db *db, uint64_t txid, uint64_t at_ms, struct span row, struct why *why)
+{
+    sqlite3_stmt *st;
+    enum rc rc;
+
+    if ((rc = nn_txlog_read(row, replay_call, db, why)) != RC_OK)
+        return why_prefix(why, "transaction %llu", (unsigned long long)txid);
+    if ((st = nn_sql(db, SQL_LOG_ADD, why)) == NULL)
+        return why->rc;
+    nn_bind_u64(st, 1, txid);
+    nn_bind_u64(st, 2, at_ms);
+    nn_bind_span(st, 3, row);
+    return nn_run(db, st, why);
+}
+
+enum rc
+nn_txlog_last(struct nn_db *db, uint64_t *ret_txid, struct why *why)
+{
+    sqlite3_stmt *st = nn_sql(db, SQL_LOG_LAST, why);
+    bool row;
+    enum rc rc;
+
+    if (st == NULL)
+        return why->rc;
+    if ((rc = nn_step(db, st, &row, why)) == RC_OK)
+        *ret_txid = row ? nn_column_u64(st, 0) : 0;
+    nn_done(st);
+    return rc;
+}
+
+enum rc
 nn_txlog_replay(struct nn_db *from, struct nn_db *to, struct why *why)
 {
     sqlite3_stmt *st;

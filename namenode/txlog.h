@@ -38,6 +38,12 @@ void nn_txlog_add(struct buf *row, const struct nn_txcall *call);
 enum rc nn_txlog_read(struct span row, enum rc (*on_call)(void *arg, const struct nn_txcall *call, struct why *why),
                       void *arg, struct why *why) MUST_CHECK;
 
+/* Inside the open transaction of db: apply the edits of one row and add it to the log. */
+enum rc nn_txlog_apply(struct nn_db *db, uint64_t txid, uint64_t at_ms, struct span row, struct why *why) MUST_CHECK;
+
+/* The number of the last row; 0: none. */
+enum rc nn_txlog_last(struct nn_db *db, uint64_t *ret_txid, struct why *why) MUST_CHECK;
+
 /* Apply all edits of the log of `from` to the empty database `to` (which gets its tables here). */
 enum rc nn_txlog_replay(struct nn_db *from, struct nn_db *to, struct why *why) MUST_CHECK;
 

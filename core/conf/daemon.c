@@ -28,6 +28,7 @@ struct flags {
     bool print;
     bool insecure;
     int ready_fd;           /* -1: none */
+    const char *errand;     /* argument of spec->errand; NULL: serve */
 };
 
 struct daemon {
@@ -54,10 +55,13 @@ print_help(const struct daemon_spec *spec)
            "  --print-config       print the configuration and exit\n"
            "  --ready-fd N         write the bound addresses as JSON to descriptor N once serving\n"
            "  --insecure           allow addresses off loopback although nobody is authenticated\n"
-           "  --help, --version\n\n"
-           "Signals: SIGTERM and SIGINT stop, SIGHUP reads the configuration again.\n"
+           "  --help, --version\n",
+           spec->name, spec->about, spec->name, spec->name, spec->name, spec->name);
+    if (spec->errand != NULL)
+        printf("  --%s %s  %s\n", spec->errand->name, spec->errand->argument, spec->errand->about);
+    printf("\nSignals: SIGTERM and SIGINT stop, SIGHUP reads the configuration again.\n"
            "Manual: man %s, man 5 millrace.conf\n",
-           spec->name, spec->about, spec->name, spec->name, spec->name, spec->name, spec->name);
+           spec->name);
 }
 
 static bool
@@ -78,12 +82,13 @@ parse_fd(const char *text, int *ret_fd)
 static int
 parse_flags(int argc, char **argv, const struct daemon_spec *spec, struct flags *f)
 {
-    enum { F_CONFIG = 256, F_SET, F_CHECK, F_PRINT, F_READY, F_INSECURE, F_HELP, F_VERSION };
-    static const struct option options[] = {
+    enum { F_CONFIG = 256, F_SET, F_CHECK, F_PRINT, F_READY, F_INSECURE, F_HELP, F_VERSION, F_ERRAND };
+    const struct option options[] = {
         { "config", required_argument, NULL, F_CONFIG },     { "set", required_argument, NULL, F_SET },
         { "check", no_argument, NULL, F_CHECK },             { "print-config", no_argument, NULL, F_PRINT },
         { "ready-fd", required_argument, NULL, F_READY },    { "insecure", no_argument, NULL, F_INSECURE },
         { "help", no_argument, NULL, F_HELP },               { "version", no_argument, NULL, F_VERSION },
+        { spec->errand != NULL ? spec->errand->name : NULL, required_argument, NULL, F_ERRAND },
         { NULL, 0, NULL, 0 },
     };
     int opt;
@@ -95,6 +100,7 @@ parse_flags(int argc, char **argv, const struct daemon_spec *spec, struct flags 
         case F_CHECK:       f->check = true; break;
         case F_PRINT:       f->print = true; break;
         case F_INSECURE:    f->insecure = true; break;
+        case F_ERRAND:      f->errand = optarg; break;
         case F_HELP:        print_help(spec); return EXIT_DONE;
         case F_VERSION:     version_print(stdout, spec->name); return EXIT_DONE;
         case 'D':
@@ -311,6 +317,13 @@ run(struct daemon *d)
         return EXIT_FAILED;
     }
     use_all_descriptors();
+    if (d->flags.errand != NULL) {
+        world_posix(&world);
+        if (spec->errand->run(&world, &d->conf, d->flags.errand, &why) == RC_OK)
+            return EXIT_DONE;
+        print_problems(spec->name, why.text);
+        return EXIT_FAILED;
+    }
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);

@@ -27,6 +27,14 @@ struct daemon_address {
     char http[NET_ADDR_TEXT];
 };
 
+/* Something that a daemon's program does instead of serving: --NAME ARGUMENT.  It prints what it did. */
+struct daemon_errand {
+    const char *name;               /* "recover-from" */
+    const char *argument;           /* "DIR" */
+    const char *about;              /* one line for --help */
+    enum rc (*run)(const struct world *w, const struct conf *c, const char *argument, struct why *why);
+};
+
 struct daemon_spec {
     const char *name;               /* "namenode" */
     const char *about;              /* one line for --help */
@@ -40,6 +48,7 @@ struct daemon_spec {
     bool (*has_failed)(void *self);
     /* After LIVE options were taken over: read again what they point to (a file of hosts).  NULL: nothing. */
     void (*reload)(void *self);
+    const struct daemon_errand *errand;     /* NULL: none */
     const char *const *bind_keys;   /* keys whose addresses are refused off loopback without --insecure; NULL-terminated */
 };
 

@@ -141,23 +141,50 @@ db_set_up(sqlite3 *db, const char *path, bool writer, struct why *why)
     return db_exec(db, "PRAGMA query_only=ON", why);
 }
 
-enum rc
-db_open(struct sqlvfs *v, const char *path, bool writer, sqlite3 **ret, struct why *why)
+/* *ret has to be closed also after a failure. */
+static enum rc
+db_connect(struct sqlvfs *v, const char *path, bool create, sqlite3 **ret, struct why *why)
 {
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (writer ? SQLITE_OPEN_CREATE : 0);
-    sqlite3 *db = NULL;
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | (create ? SQLITE_OPEN_CREATE : 0);
     enum rc rc;
     int sql_rc;
 
     mutex_lock(v->world.threads, v->mutex);
     v->last = (struct why){ .rc = RC_OK };
     mutex_unlock(v->world.threads, v->mutex);
-    if ((sql_rc = sqlite3_open_v2(path, &db, flags, v->name)) != SQLITE_OK) {
-        rc = why_of(v, db, sql_rc, why, path);
-        if (rc == RC_BUSY)
-            why_set(why, rc, "%s is in use by another process", path);
+    if ((sql_rc = sqlite3_open_v2(path, ret, flags, v->name)) == SQLITE_OK)
+        return RC_OK;
+    rc = why_of(v, *ret, sql_rc, why, path);
+    if (rc == RC_BUSY)
+        why_set(why, rc, "%s is in use by another process", path);
+    return rc;
+}
+
+enum rc
+db_create_plain(struct sqlvfs *v, const char *path, sqlite3 **ret, struct why *why)
+{
+    int reserved = DB_RESERVED_BYTES;
+    sqlite3 *db = NULL;
+    enum rc rc;
+
+    if ((rc = db_connect(v, path, true, &db, why)) == RC_OK &&
+        sqlite3_file_control(db, "main", SQLITE_FCNTL_RESERVE_BYTES, &reserved) != SQLITE_OK)
+        rc = why_set(why, RC_BUG, "%s: no room for checksums", path);
+    if (rc == RC_OK)
+        *ret = db;
+    else
+        (void)sqlite3_close(db);    /* no statement is on it */
+    return rc;
+}
+
+enum rc
+db_open(struct sqlvfs *v, const char *path, bool writer, sqlite3 **ret, struct why *why)
+{
+    sqlite3 *db = NULL;
+    enum rc rc;
+
+    if ((rc = db_connect(v, path, writer, &db, why)) != RC_OK)
         goto out;
-    }
     if ((rc = db_set_up(db, path, writer, why)) != RC_OK)
         goto out;
     *ret = db;

@@ -44,6 +44,12 @@ void sqlvfs_forget(const struct world *w);
  */
 enum rc db_open(struct sqlvfs *v, const char *path, bool writer, sqlite3 **ret, struct why *why) MUST_CHECK;
 
+/*
+ * A new file at path that is to become a copy of a database, with room for
+ * checksums; nothing is set up beyond that.  It must be missing.
+ */
+enum rc db_create_plain(struct sqlvfs *v, const char *path, sqlite3 **ret, struct why *why) MUST_CHECK;
+
 /* Memory for this connection's page cache; 2 MB unless set. */
 enum rc db_cache(sqlite3 *db, uint64_t bytes, struct why *why) MUST_CHECK;
 
