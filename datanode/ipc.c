@@ -8,6 +8,7 @@
 #include "core/proto/client_datanode.pb-c.h"
 #include "core/rpc/protocols.h"
 #include "core/rpc/server.h"
+#include "datanode/recover.h"
 
 #define IPC_PORT 9867
 #define INFLIGHT_MAX 64
@@ -33,6 +34,22 @@ typedef enum rc call_fn(struct dn *dn, struct rpc_call *call, struct why *why);
 static call_fn *const handlers[] = {
 #define RPC(method, name, Request, Reply, flags) call_##method,
 #include "core/proto/client_datanode.def"
+#undef RPC
+};
+
+/* What other DataNodes ask may wait for a disk: each call has a thread of its own. */
+#define RPC(method, name, Request, Reply, flags)                                                                    \
+    static enum rc call_##method(struct dn *dn, struct rpc_call *call, struct why *why)                             \
+    {                                                                                                               \
+        return dn_do_##method(dn, CONTAINER_OF(call->request, Request, base), &call->arena,                         \
+                              CONTAINER_OF(call->reply, Reply, base), why);                                         \
+    }
+#include "core/proto/inter_datanode.def"
+#undef RPC
+
+static call_fn *const inter_handlers[] = {
+#define RPC(method, name, Request, Reply, flags) call_##method,
+#include "core/proto/inter_datanode.def"
 #undef RPC
 };
 
@@ -120,21 +137,56 @@ submit(void *arg, struct rpc_call *call)
         rpc_fail(call, &why);
 }
 
+static void
+inter_run(void *arg)
+{
+    struct rpc_call *call = arg;
+    struct dn *dn = call->app;
+    struct why why;
+
+    if (inter_handlers[call->method_index](dn, call, &why) == RC_OK)
+        rpc_reply(call);
+    else
+        rpc_fail(call, &why);
+    dn_leave(dn);
+}
+
+static void
+inter_submit(void *arg, struct rpc_call *call)
+{
+    struct dn_ipc *ipc = arg;
+    struct thread *thread;
+    struct why why;
+    enum rc rc;
+
+    call->app = ipc->dn;
+    if ((rc = dn_enter(ipc->dn)) != RC_OK) {
+        (void)why_rc(&why, rc);
+        rpc_fail(call, &why);
+    } else if (thread_spawn(ipc->dn->w.threads, "dn-recovered", inter_run, call, &thread, &why) != RC_OK) {
+        dn_leave(ipc->dn);
+        rpc_fail(call, &why);
+    } else {
+        thread_detach(ipc->dn->w.threads, thread);
+    }
+}
+
 enum rc
 dn_ipc_start(struct dn *dn, struct dn_ipc **ret, struct why *why)
 {
     struct rpc_server_options o = { .frame_max = (size_t)dn->conf.rpc_frame_max, .conn_max = (size_t)dn->conf.rpc_conn_max,
                                     .inflight_max = INFLIGHT_MAX, .idle_ms = IDLE_MS };
     struct dn_ipc *ipc = mem_zalloc(sizeof *ipc);
-    struct rpc_service service;
+    struct rpc_service services[2];
     enum rc rc;
 
     if (ipc == NULL)
         return why_rc(why, RC_NOMEM);
     ipc->dn = dn;
-    service = (struct rpc_service){ &client_datanode_rpc, submit, ipc };
+    services[0] = (struct rpc_service){ &client_datanode_rpc, submit, ipc };
+    services[1] = (struct rpc_service){ &inter_datanode_rpc, inter_submit, ipc };
     if ((rc = net_addr_parse(dn->conf.dn_ipc_bind, IPC_PORT, &o.at, why)) != RC_OK ||
-        (rc = rpc_server_start(&dn->w, &o, &service, 1, &ipc->server, why)) != RC_OK) {
+        (rc = rpc_server_start(&dn->w, &o, services, ARRAY_LEN(services), &ipc->server, why)) != RC_OK) {
         mem_free(ipc);
         return rc;
     }

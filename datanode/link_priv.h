@@ -42,6 +42,10 @@ void dn_link_pause(struct dn_link *l, uint64_t ms);
 enum rc dn_link_call(struct dn_link *l, uint64_t epoch, enum datanode_row method, const ProtobufCMessage *request,
                      struct arena *arena, uint64_t timeout_ms, const ProtobufCMessage **ret, struct why *why) MUST_CHECK;
 
+/* Tell the NameNode that an order came to nothing; bad_uuid may be NULL. */
+void dn_link_order_failed(struct dn_link *l, uint64_t epoch, uint64_t seq, const DnBlock *block, const char *reason,
+                          const char *bad_uuid);
+
 void dn_link_reporter(void *link);
 void dn_link_taker(void *link);
 void dn_link_worker(void *link);

@@ -9,6 +9,7 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "datanode/link_priv.h"
+#include "datanode/recover.h"
 #include "datanode/send.h"
 
 #define MAX_WAIT_MS 20000
@@ -29,30 +30,38 @@ struct dn_task {
     struct { struct net_addr at; char uuid[64]; } targets[TARGETS_MAX];
 };
 
-static void
-report_failure(const struct dn_task *task, const char *reason, const char *bad_uuid)
+void
+dn_link_order_failed(struct dn_link *l, uint64_t epoch, uint64_t seq, const DnBlock *block, const char *reason,
+                     const char *bad_uuid)
 {
     DnOrderFailedRequest q = DN_ORDER_FAILED_REQUEST__INIT;
-    DnBlock b = DN_BLOCK__INIT;
     const ProtobufCMessage *m;
     struct arena arena;
     struct why why;
     enum rc rc;
 
     arena_init(&arena, DN_ARENA);
+    q.node_uuid = l->uuid;
+    q.epoch = epoch;
+    q.seq = seq;
+    q.block = (DnBlock *)block;
+    q.reason = (char *)reason;
+    q.bad_node_uuid = (char *)bad_uuid;
+    rc = dn_link_call(l, epoch, ROW_dn_order_failed, &q.base, &arena, DN_CALL_MS, &m, &why);
+    if (rc != RC_OK && rc != RC_STOPPED)
+        log_info("order_failure_not_reported", "seq=%" PRIu64 " rc=%s", seq, rc_name(rc));
+    arena_fini(&arena);
+}
+
+static void
+report_failure(const struct dn_task *task, const char *reason, const char *bad_uuid)
+{
+    DnBlock b = DN_BLOCK__INIT;
+
     b.id = task->id.v;
     b.stamp = task->stamp.v;
     b.bytes = task->bytes;
-    q.node_uuid = task->l->uuid;
-    q.epoch = task->epoch;
-    q.seq = task->seq;
-    q.block = &b;
-    q.reason = (char *)reason;
-    q.bad_node_uuid = (char *)bad_uuid;
-    rc = dn_link_call(task->l, task->epoch, ROW_dn_order_failed, &q.base, &arena, DN_CALL_MS, &m, &why);
-    if (rc != RC_OK && rc != RC_STOPPED)
-        log_info("order_failure_not_reported", "seq=%" PRIu64 " rc=%s", task->seq, rc_name(rc));
-    arena_fini(&arena);
+    dn_link_order_failed(task->l, task->epoch, task->seq, &b, reason, bad_uuid);
 }
 
 /* --- Copies: one target after the other, each answers when it has the replica. */
@@ -191,6 +200,8 @@ carry_out(struct dn_link *l, uint64_t epoch, const DnOrder *o)
     }
     if (o->block == NULL)
         return RC_BAD_MESSAGE;
+    if (o->kind == DN_ORDER__KIND__RECOVER)
+        return dn_recover_start(l, epoch, o);
     if ((task = mem_zalloc(sizeof *task)) == NULL)
         return RC_NOMEM;
     *task = (struct dn_task){ .l = l, .epoch = epoch, .seq = o->seq, .kind = o->kind, .id = { o->block->id },

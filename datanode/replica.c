@@ -7,7 +7,7 @@ const struct sm_state replica_states[RS_COUNT] = {
     [RS_FINALIZED] = { "FINALIZED", TO(RBW) | TO(RUR) },            /* append, recovery */
     [RS_RBW]       = { "RBW",       TO(FINALIZED) | TO(RWR) | TO(RUR) },
     [RS_RWR]       = { "RWR",       TO(RBW) | TO(FINALIZED) | TO(RUR) },    /* met at restart; verified, so it may go on */
-    [RS_RUR]       = { "RUR",       TO(FINALIZED) | TO(RWR) },      /* agreed, or restart */
+    [RS_RUR]       = { "RUR",       TO(FINALIZED) | TO(RBW) },      /* agreed; on the way there it is cut */
     [RS_TEMPORARY] = { "TEMPORARY", TO(FINALIZED) | TO(RBW) },
 };
 #undef TO
@@ -34,6 +34,9 @@ plan_new(const struct dn_write_request *q, const struct dn_view *old, struct dn_
     *ret = (struct dn_write_plan){ .kind = dn_write_is_copy(q) ? DN_WRITE_COPY : DN_WRITE_CREATE, .stamp = q->stamp };
     if (old == NULL)
         return RC_OK;
+    if (old->recovering && old->recovery.v >= q->stamp.v)
+        return why_set(why, RC_IN_RECOVERY, "replica blk_%" PRId64 " is in recovery %" PRIu64, (int64_t)q->id.v,
+                       old->recovery.v);
     if (old->stamp.v < q->stamp.v) {
         ret->replace = true;
         return RC_OK;
@@ -94,6 +97,9 @@ plan_old(const struct dn_write_request *q, const struct dn_view *old, struct dn_
     if (old == NULL)
         return why_set(why, RC_REPLICA_NOT_FOUND, "Replica not found for blk_%" PRId64 "_%" PRIu64, (int64_t)q->id.v,
                        q->stamp.v);
+    if (old->recovering)
+        return why_set(why, RC_IN_RECOVERY, "replica blk_%" PRId64 " is in recovery %" PRIu64, (int64_t)q->id.v,
+                       old->recovery.v);
     if ((stage_states(q->stage) & SM_BIT(old->state)) == 0)
         return why_set(why, RC_IO_EXCEPTION, "%s: replica blk_%" PRId64 " is %s", dtp_stage_name(q->stage),
                        (int64_t)q->id.v, replica_states[old->state].name);

@@ -23,7 +23,8 @@
  *            acknowledged by every node behind this one; nothing need be durable.
  * RWR        in rbw/; was RBW when the DataNode ended; its length was verified against its
  *            checksums at start.  Bytes beyond what was synced may be gone.
- * RUR        in rbw/; being recovered; reserved by the recovery.
+ * RUR        where it was before; reserved by a recovery, in memory only: a restart forgets it.
+ *            Others are shown the state before.
  * TEMPORARY  in tmp/; a copy under way; never reported, never read, deleted at start.
  */
 enum replica_state { RS_FINALIZED, RS_RBW, RS_RWR, RS_RUR, RS_TEMPORARY };      /* ReplicaStateProto's numbers */
@@ -42,6 +43,8 @@ struct dn_view {
     uint64_t visible;       /* readable: bytes, but what is acknowledged while RBW */
     unsigned volume;
     bool corrupt;           /* failed verification */
+    bool recovering;        /* reserved by a recovery; state is what it was before */
+    struct stamp recovery;  /* the last one that reserved it */
 };
 
 /* What a WRITE_BLOCK asks for. */

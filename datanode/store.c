@@ -399,11 +399,18 @@ dn_replica_find(struct dn_store *s, struct block_id id)
     return r;
 }
 
+enum replica_state
+dn_replica_shown(const struct dn_replica *r)
+{
+    return (enum replica_state)(r->state == RS_RUR ? r->before : r->state);
+}
+
 void
 dn_replica_view(const struct dn_replica *r, struct dn_view *ret)
 {
-    *ret = (struct dn_view){ .id = { r->id }, .stamp = r->stamp, .state = (enum replica_state)r->state,
-                             .bytes = r->bytes, .visible = r->visible, .volume = r->volume, .corrupt = r->corrupt };
+    *ret = (struct dn_view){ .id = { r->id }, .stamp = r->stamp, .state = dn_replica_shown(r), .recovering = r->state == RS_RUR,
+                             .recovery = r->recovery, .bytes = r->bytes, .visible = r->visible, .volume = r->volume,
+                             .corrupt = r->corrupt };
 }
 
 struct dn_replica *
@@ -474,7 +481,7 @@ unlink_one(struct dn_store *s, const char *path, struct why *why)
 enum rc
 dn_replica_unlink(struct dn_store *s, struct dn_replica *r, struct why *why)
 {
-    enum dn_place place = dn_state_place((enum replica_state)r->state);
+    enum dn_place place = dn_state_place(dn_replica_shown(r));
     const char *pool = s->volumes[r->volume].d.pool;
     struct dn_path path;
     enum rc rc;

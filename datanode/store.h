@@ -121,6 +121,23 @@ enum rc dn_store_delete(struct dn_store *s, struct block_id id, struct stamp sta
 /* Delete what was set aside and has been kept long enough. */
 void dn_store_expire(struct dn_store *s);
 
+/* --- Recovery (store_recover.c): a leader asks each node for its replica, then tells them what to make of it. */
+
+struct dn_found;
+/*
+ * Reserve the replica for a recovery, which gives it the stamp `recovery` in the end: its writer is stopped, nobody
+ * else writes it.  Only for stamps later than the replica's and than any recovery before; a replica older than `stamp`
+ * is told of and left alone.  RC_STALE_STAMP, RC_IN_RECOVERY.  A restart forgets the reservation.
+ */
+enum rc dn_store_init_recovery(struct dn_store *s, struct block_id id, struct stamp stamp, struct stamp recovery,
+                               struct dn_found *ret, struct why *why) MUST_CHECK;
+/*
+ * The reserved replica becomes finalized with so many bytes and the recovery's stamp, durably; *ret_seq is the number of
+ * the change.  RC_STALE_STAMP when it is not reserved for this recovery.
+ */
+enum rc dn_store_update_recovered(struct dn_store *s, struct block_id id, struct stamp recovery, uint64_t bytes,
+                                  unsigned *ret_volume, uint64_t *ret_seq, struct why *why) MUST_CHECK;
+
 /* --- Reading. */
 
 struct dn_source {

@@ -8,6 +8,7 @@
 #include "core/base/clock.h"
 #include "core/base/table.h"
 #include "core/io/thread.h"
+#include "datanode/agree.h"
 #include "datanode/choose.h"
 #include "datanode/store.h"
 
@@ -18,6 +19,8 @@ struct dn_replica {
     uint64_t id;                    /* key */
     struct stamp stamp;
     unsigned state;                 /* enum replica_state */
+    unsigned before;                /* while RUR: what it was, and where its files are */
+    struct stamp recovery;          /* the last one that reserved it; 0: none since the start */
     unsigned volume;
     uint64_t bytes, visible, promised;
     bool corrupt;
@@ -59,6 +62,7 @@ struct dn_store {
 
 /* All of these want the lock held unless they say otherwise. */
 struct dn_replica *dn_replica_find(struct dn_store *s, struct block_id id);
+enum replica_state dn_replica_shown(const struct dn_replica *r);       /* its state, but what it was while RUR */
 void dn_replica_view(const struct dn_replica *r, struct dn_view *ret);
 struct dn_replica *dn_replica_add(struct dn_store *s, const struct dn_view *v);     /* NULL: no memory */
 void dn_replica_remove(struct dn_store *s, struct dn_replica *r);
@@ -67,6 +71,9 @@ void dn_replica_set_bytes(struct dn_store *s, struct dn_replica *r, uint64_t byt
 enum rc dn_replica_oust(struct dn_store *s, struct dn_replica *r, uint64_t deadline_ms, struct why *why) MUST_CHECK;
 /* Unlocked, with r's claim: remove its files. */
 enum rc dn_replica_unlink(struct dn_store *s, struct dn_replica *r, struct why *why);
+/* Unlocked, with r's claim: finalized with plan->keep of its bytes and plan->stamp, durably. */
+enum rc dn_replica_cut(struct dn_store *s, struct dn_claim *claim, const struct dn_write_plan *plan, uint64_t *ret_seq,
+                       struct why *why);
 uint64_t dn_change_push(struct dn_store *s, enum dn_change_kind kind, const struct dn_replica *r);
 /* The same of a replica that is on this volume, or was never there. */
 uint64_t dn_change_push_at(struct dn_store *s, unsigned volume, enum dn_change_kind kind, struct block_id id,

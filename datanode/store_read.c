@@ -89,7 +89,7 @@ static enum rc
 set_aside(struct dn_store *s, const struct dn_replica *r, uint64_t aside_ms, struct why *why)
 {
     uint64_t until = clock_wall_ms(s->w.clock) + aside_ms;
-    enum dn_place place = dn_state_place((enum replica_state)r->state);
+    enum dn_place place = dn_state_place(dn_replica_shown(r));
     const char *pool = s->volumes[r->volume].d.pool;
     struct block_id id = { r->id };
     struct dn_path from, to;

@@ -108,7 +108,7 @@ create(struct dn_store *s, struct dn_claim *claim, const struct dn_write_options
        struct why *why)
 {
     struct dn_replica *r = claim->r;
-    enum dn_place place = dn_state_place((enum replica_state)r->state);
+    enum dn_place place = dn_state_place(dn_replica_shown(r));
     const char *pool = s->volumes[r->volume].d.pool;
     struct dn_path data, meta;
     enum rc rc;
@@ -184,7 +184,7 @@ static enum rc
 move_files(struct dn_store *s, const struct dn_replica *r, enum dn_place to_place, struct stamp to_stamp, struct why *why)
 {
     struct dn_volume *v = &s->volumes[r->volume];
-    enum dn_place from_place = dn_state_place((enum replica_state)r->state);
+    enum dn_place from_place = dn_state_place(dn_replica_shown(r));
     struct block_id id = { r->id };
     struct dn_path from, to, dir;
     enum rc rc;
@@ -300,6 +300,23 @@ close_now(struct dn_store *s, struct dn_claim *claim, const struct dn_write_plan
 }
 
 enum rc
+dn_replica_cut(struct dn_store *s, struct dn_claim *claim, const struct dn_write_plan *plan, uint64_t *ret_seq,
+               struct why *why)
+{
+    struct dn_sink sink;
+    enum rc rc;
+
+    if (dn_replica_shown(claim->r) == RS_FINALIZED && claim->r->bytes == plan->keep)
+        return settle(s, claim, plan->stamp, ret_seq, why);
+    /* By way of rbw/, also when it was finalized: what a crash leaves in the middle is there as it would be of a writer. */
+    if ((rc = reopen(s, claim, plan, &sink, why)) != RC_OK)
+        return rc;
+    rc = dn_store_finalize(s, claim, &sink, ret_seq, why);
+    dn_sink_fini(&sink);
+    return rc;
+}
+
+enum rc
 dn_store_begin(struct dn_store *s, const struct dn_write_request *q, const struct dn_write_options *o,
                struct dn_claim *claim, struct dn_sink *sink, struct dn_write_plan *ret_plan, unsigned *ret_volume,
                uint64_t *ret_seq, struct why *why)
@@ -377,7 +394,7 @@ dn_store_sync(struct dn_store *s, struct dn_claim *claim, struct dn_sink *sink, 
 
     rc = dn_sink_sync(sink, why);
     if (rc == RC_OK && !r->dir_synced) {
-        dn_path_dir(s->volumes[r->volume].d.pool, dn_state_place((enum replica_state)r->state),
+        dn_path_dir(s->volumes[r->volume].d.pool, dn_state_place(dn_replica_shown(r)),
                     (struct block_id){ r->id }, &dir);
         if ((rc = io_sync_dir(s->w.io, dir.p, why)) == RC_OK)
             r->dir_synced = true;

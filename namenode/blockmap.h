@@ -59,6 +59,9 @@ struct nn_blocks {
     bool heard;                         /* heartbeats have come since the last view */
     uint64_t viewed_changes;            /* nodes.changes in the last view */
     struct block_id freed_next;
+    struct nn_recovery_try *recoveries; /* uthash; recovery.c */
+    uint64_t recovery_next;             /* where the next round over the rows goes on */
+    bool recovering;                    /* there may be rows */
     bool hashing;                       /* a pass over the roster is under way, hashing.c; it goes on at */
     struct block_id hashing_next;
     uint64_t texts_read_ms;

@@ -7,6 +7,7 @@
 #include "namenode/blockmap.h"
 #include "namenode/changes.h"
 #include "namenode/periodic.h"
+#include "namenode/recovery.h"
 
 /* ---- nodes and storages in their tables ---- */
 
@@ -135,6 +136,7 @@ enum rc nn_blocks_new(struct nn_core *core, struct nn_blocks **ret, struct why *
         return why_rc(why, RC_NOMEM);
     core->blocks = b;
     b->parked_end = &b->parked;
+    b->recovering = true;
     nn_nodes_init(&b->nodes);
     if ((rc = nn_roster_new(&core->db, &b->roster, why)) != RC_OK || (rc = nn_work_new(&b->work, why)) != RC_OK ||
         (rc = load_rows(core, SQL_NODE_ALL, load_node, why)) != RC_OK ||
@@ -166,6 +168,7 @@ void nn_blocks_free(struct nn_blocks *b)
         b->holds = h->next;
         mem_free(h);
     }
+    nn_recovery_forget(b);
     nn_work_free(b->work);              /* before the nodes that it points to */
     nn_roster_free(b->roster);
     nn_nodes_fini(&b->nodes);
@@ -190,6 +193,7 @@ enum rc nn_blocks_reload(struct nn_core *core, struct why *why)
         nn_orders_clear(b->nodes.all[i]);
         b->nodes.all[i]->copying = 0;
     }
+    nn_recovery_forget(b);
     b->nodes_unsaved = true;
     nn_roster_rolled_back(b->roster);
     b->freed_next.v = 0;

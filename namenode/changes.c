@@ -71,7 +71,8 @@ enum rc nn_replica_is_corrupt(struct nn_core *core, struct nn_storage *s, struct
 
     if ((rc = nn_roster_get(core->blocks->roster, block, &list, why)) != RC_OK)
         return rc;
-    if ((old = nn_replicas_find(&list, s->no)) == NULL || old->state == NN_CORRUPT)
+    if ((old = nn_replicas_find(&list, s->no)) == NULL || old->state == NN_CORRUPT ||
+        (stamp != 0 && stamp < old->stamp))     /* it has been replaced since, or was cut while somebody read it */
         return RC_OK;
     r = *old;
     r.state = NN_CORRUPT;

@@ -11,6 +11,7 @@
 #include "namenode/lease.h"
 #include "namenode/mkdir.h"
 #include "namenode/policy.h"
+#include "namenode/recovery.h"
 #include "namenode/replication.h"
 #include "namenode/resolve.h"
 #include "namenode/status.h"
@@ -22,25 +23,36 @@ nn_lease_take_over(struct nn_core *core, struct rpc_call *call, const char *oper
                    struct span holder, struct why *why)
 {
     const char *path = (const char *)p->text.p, *peer = call->peer.host;
+    struct nn_recovery recovery;
     struct nn_lease lease;
-    bool found, ended;
+    bool found, recovering, ended;
     enum rc rc;
 
     if (!nn_path_last(p)->open)
         return RC_OK;
-    if ((rc = nn_lease_find(&core->db, &call->arena, nn_path_last(p)->id, &lease, &found, why)) != RC_OK)
+    if ((rc = nn_lease_find(&core->db, &call->arena, nn_path_last(p)->id, &lease, &found, why)) != RC_OK ||
+        (rc = nn_recovery_find(&core->db, nn_path_last(p)->id, &recovery, &recovering, why)) != RC_OK)
         return rc;
 #define WHO operation, path, (int)holder.n, (const char *)holder.p, peer
     if (!found)
         return why_set(why, RC_BEING_CREATED, "Failed to %s %s for %.*s on %s because the file is under construction but "
                        "no leases found.", WHO);
+    if (recovering && recovery.is_truncate && lease.holder.n == holder.n &&
+        memcmp(lease.holder.p, holder.p, holder.n) == 0)
+        return why_set(why, RC_BEING_CREATED, "Failed to %s %s for %.*s on %s because %s is being truncated.", WHO, path);
+    if (recovering)
+        return why_set(why, RC_IN_RECOVERY, "Failed to %s %s for %.*s on %s because another recovery is in progress by %s "
+                       "on %s", WHO, (const char *)lease.holder.p, (const char *)lease.client_node.p);
     if (lease.holder.n == holder.n && memcmp(lease.holder.p, holder.p, holder.n) == 0)
         return why_set(why, RC_BEING_CREATED, "Failed to %s %s for %.*s on %s because %.*s is already the current lease "
                        "holder.", WHO, (int)holder.n, (const char *)holder.p);
     if (nn_lease_idle_ms(core, lease.holder) <= core->nn->conf.lease_soft_ms)
         return why_set(why, RC_BEING_CREATED, "Failed to %s %s for %.*s on %s because this file lease is currently owned "
                        "by %s on %s", WHO, (const char *)lease.holder.p, (const char *)lease.client_node.p);
-    if ((rc = nn_lease_end(core, nn_path_last(p)->id, &ended, why)) != RC_OK)
+    if ((rc = nn_recovery_close_now(core, nn_path_last(p), &ended, why)) != RC_OK)
+        return rc;
+    /* The refusal undoes the edits of this call: the recovery begins in a group of its own. */
+    if (!ended && (rc = nn_lease_end_later(core->nn, nn_path_last(p)->id, why)) != RC_OK)
         return rc;
     if (!ended)
         return why_set(why, RC_IN_RECOVERY, "Failed to %s %s for %.*s on %s because lease recovery is in progress. Try "
@@ -201,10 +213,8 @@ nn_do_recover_lease(struct nn_core *core, struct rpc_call *call, const RecoverLe
     if ((rc = nn_resolve_file(&caller, &core->db, pb_span(req->src), &p, why)) != RC_OK ||
         (rc = nn_may(&caller, &core->db, &p, p.depth, MAY_WRITE, why)) != RC_OK)
         return rc;
-    if (nn_path_last(&p)->open && (rc = nn_lease_end(core, nn_path_last(&p)->id, &ended, why)) != RC_OK)
+    if (nn_path_last(&p)->open && (rc = nn_recovery_begin(core, nn_path_last(&p)->id, &ended, why)) != RC_OK)
         return rc;
-    if (!ended)
-        return why_set(why, RC_UNSUPPORTED, "recoverLease of a file whose last block is not complete is not supported");
-    ret->result = true;
+    ret->result = ended;
     return RC_OK;
 }

@@ -11,6 +11,7 @@
 #include "namenode/changes.h"
 #include "namenode/dispatch.h"
 #include "namenode/periodic.h"
+#include "namenode/recovery.h"
 
 /* ---- registration ---- */
 
@@ -229,6 +230,7 @@ enum rc nn_do_dn_order_failed(struct nn_core *core, struct rpc_call *call, const
     log_event(found ? LOG_WARN : LOG_INFO, "order_failed",
               "node=%s order=%" PRIu64 " block=%" PRIu64 " suspect=%s reason=\"%s\" now=%s", n->address, req->seq, block.v,
               req->bad_node_uuid != NULL ? req->bad_node_uuid : "", req->reason, found ? "plan_again" : "nothing");
+    nn_recovery_failed(core, block, n);
     (void)nn_copy_failed(w, block, n);          /* false: it was a deletion */
     for (size_t i = 0; i < n->storage_count; i++)
         (void)nn_drop_done(w, block, n->storages[i]->no);       /* false: none was ordered there */
@@ -292,4 +294,21 @@ enum rc nn_do_dn_report_range(struct nn_core *core, struct rpc_call *call, const
     CRASH_POINT(nn_range_reported);
     nn_orders_kick(core);
     return RC_OK;
+}
+
+/* ---- recovery ---- */
+
+enum rc nn_do_dn_commit_recovery(struct nn_core *core, struct rpc_call *call, const DnCommitRecoveryRequest *req,
+                                 DnCommitRecoveryReply *ret, struct why *why)
+{
+    struct nn_node *n;
+    enum rc rc;
+
+    (void)ret;
+    if ((rc = find_node(core, req->node_uuid, req->epoch, &n, why)) != RC_OK)
+        return rc;
+    if (core->safe_mode)
+        return why_set(why, RC_SAFE_MODE, "Cannot commit block synchronization. Name node is in safe mode.");
+    n->heard_ms = nn_core_mono_ms(core);
+    return nn_recovery_commit(core, call, n, req, why);
 }

@@ -16,6 +16,7 @@
 #include "namenode/located.h"
 #include "namenode/perm.h"
 #include "namenode/place.h"
+#include "namenode/recovery.h"
 
 static struct span span_of_pb(ProtobufCBinaryData d)
 {
@@ -29,9 +30,10 @@ static struct span span_of_pb(ProtobufCBinaryData d)
 static enum rc find_open_block(struct nn_core *core, struct rpc_call *call, const ExtendedBlockProto *asked,
                                ProtobufCBinaryData client, struct nn_block *ret, struct why *why)
 {
+    struct nn_recovery recovery;
     struct nn_inode file;
     struct nn_lease lease;
-    bool found, leased = false;
+    bool found, leased = false, recovering;
     enum rc rc;
 
     if ((rc = nn_block_find(&core->db, (struct block_id){ asked->blockid }, ret, &found, why)) != RC_OK)
@@ -46,8 +48,12 @@ static enum rc find_open_block(struct nn_core *core, struct rpc_call *call, cons
     if (!found || !file.open)
         return why_set(why, RC_IO_EXCEPTION, "The file " BLOCK_TEXT " belonged to does not exist or it is not under construction.",
                        BLOCK_ARGS(asked));
-    if ((rc = nn_lease_find(&core->db, &call->arena, file.id, &lease, &leased, why)) != RC_OK)
+    if ((rc = nn_lease_find(&core->db, &call->arena, file.id, &lease, &leased, why)) != RC_OK ||
+        (rc = nn_recovery_find(&core->db, file.id, &recovery, &recovering, why)) != RC_OK)
         return rc;
+    if (recovering)
+        return why_set(why, RC_IO_EXCEPTION, "Unexpected BlockUCState: " BLOCK_TEXT " is UNDER_RECOVERY but not UNDER_CONSTRUCTION",
+                       BLOCK_ARGS(asked));
     if (!leased || lease.holder.n != client.len ||
         (client.len > 0 && memcmp(lease.holder.p, client.data, client.len) != 0))
         return why_set(why, RC_LEASE_EXPIRED, "Lease mismatch: " BLOCK_TEXT " is accessed by a non lease holder %.*s",

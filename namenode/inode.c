@@ -248,7 +248,8 @@ remove_row(struct nn_db *db, const struct nn_inode *i, struct why *why)
     if (i->type == NN_FILE &&
         ((rc = run3(db, SQL_FREED_ADD_FILE, i->id, 0, 0, why)) != RC_OK ||
          (rc = run3(db, SQL_BLOCK_REMOVE_FILE, i->id, 0, 0, why)) != RC_OK ||
-         (rc = run3(db, SQL_LEASE_REMOVE, i->id, 0, 0, why)) != RC_OK))
+         (rc = run3(db, SQL_LEASE_REMOVE, i->id, 0, 0, why)) != RC_OK ||
+         (rc = run3(db, SQL_RECOVERY_REMOVE, i->id, 0, 0, why)) != RC_OK))
         return rc;
     return run3(db, SQL_INODE_REMOVE, i->id, 0, 0, why);
 }
@@ -373,7 +374,8 @@ nn_apply_close(struct nn_db *db, const struct nn_edit_close *x, uint64_t at_ms, 
 {
     enum rc rc;
 
-    if ((rc = run3(db, SQL_INODE_CLOSE, x->inode, x->length, at_ms, why)) != RC_OK)
+    if ((rc = run3(db, SQL_INODE_CLOSE, x->inode, x->length, at_ms, why)) != RC_OK ||
+        (rc = run3(db, SQL_RECOVERY_REMOVE, x->inode, 0, 0, why)) != RC_OK)
         return rc;
     return run3(db, SQL_LEASE_REMOVE, x->inode, 0, 0, why);
 }

@@ -7,12 +7,12 @@
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/table.h"
-#include "namenode/blocks.h"
 #include "namenode/core.h"
 #include "namenode/dispatch.h"
 #include "namenode/edit.h"
 #include "namenode/path.h"
 #include "namenode/periodic.h"
+#include "namenode/recovery.h"
 
 struct holder {
     uint64_t renewed_ms;        /* mono */
@@ -215,11 +215,12 @@ enum rc
 nn_lease_check(struct nn_core *core, struct rpc_call *call, struct span src, uint64_t file_id, struct span holder,
                struct nn_inode *ret_file, struct span *ret_path, struct why *why)
 {
+    struct nn_recovery recovery;
     struct nn_inode file;
     struct nn_lease lease;
     struct span path = src;
     const char *text;
-    bool found, leased = false;
+    bool found, leased = false, recovering = false;
     enum rc rc;
 
     if ((rc = find_file(core, call, src, file_id, &file, &path, &found, why)) != RC_OK)
@@ -230,7 +231,9 @@ nn_lease_check(struct nn_core *core, struct rpc_call *call, struct span src, uin
         return refuse(core, call, RC_LEASE_EXPIRED, "INode is not a regular file", path, file_id, holder, why);
     if (file.open && (rc = nn_lease_find(&core->db, &call->arena, file.id, &lease, &leased, why)) != RC_OK)
         return rc;
-    if (!file.open || !leased)
+    if (leased && (rc = nn_recovery_find(&core->db, file.id, &recovery, &recovering, why)) != RC_OK)
+        return rc;
+    if (!file.open || !leased || recovering)
         return refuse(core, call, RC_LEASE_EXPIRED, "File is not open for writing", path, file_id, holder, why);
     if (lease.holder.n != holder.n || memcmp(lease.holder.p, holder.p, holder.n) != 0) {
         text = arena_printf(&call->arena, "Client (=%.*s) is not the lease owner (=%.*s", (int)holder.n,
@@ -243,28 +246,12 @@ nn_lease_check(struct nn_core *core, struct rpc_call *call, struct span src, uin
     return RC_OK;
 }
 
-enum rc
-nn_lease_end(struct nn_core *core, uint64_t inode, bool *ret_done, struct why *why)
-{
-    struct nn_edit e = { .kind = EDIT_CLOSE, .at_ms = nn_core_now_ms(core) };
-    struct nn_inode file;
-    enum rc rc;
-
-    *ret_done = false;
-    if ((rc = nn_inode_find(&core->db, inode, &file, ret_done, why)) != RC_OK || !*ret_done)
-        return rc;
-    if ((rc = nn_blocks_may_close(core, &file, &e.close.length, ret_done, why)) != RC_OK || !*ret_done)
-        return rc;
-    e.close.inode = inode;
-    return nn_edit_apply(core, &e, why);
-}
-
 static enum rc
 end_posted(struct nn_core *core, void *arg, struct why *why)
 {
     uint64_t *inode = arg;
-    bool done;
-    enum rc rc = nn_lease_end(core, *inode, &done, why);
+    bool closed;
+    enum rc rc = nn_recovery_begin(core, *inode, &closed, why);
 
     mem_free(inode);
     return rc;
@@ -328,7 +315,7 @@ idle_holders(struct nn_core *core, uint64_t limit_ms, struct buf *ret, struct wh
     return rc == RC_OK && !buf_ok(ret) ? why_rc(why, RC_NOMEM) : rc;
 }
 
-/* End the leases of one holder, as far as its files can be closed now. */
+/* End the leases of one holder: its files are closed, or their recovery begins. */
 static enum rc
 end_holder(struct nn_core *core, struct span holder, struct why *why)
 {
@@ -345,13 +332,13 @@ end_holder(struct nn_core *core, struct span holder, struct why *why)
     while ((rc = nn_step(&core->db, st, &row, why)) == RC_OK && row)
         files[n++] = nn_column_u64(st, 0);
     for (size_t i = 0; rc == RC_OK && i < n; i++) {
-        rc = nn_lease_end(core, files[i], &done, why);
+        rc = nn_recovery_begin(core, files[i], &done, why);
         closed += rc == RC_OK && done;
     }
-    if (rc == RC_OK && closed > 0) {
+    if (rc == RC_OK && n > 0) {
         char text[300];
-        log_info("lease_ended", "holder=%s files=%zu reason=hard_limit", log_quote(holder.p, holder.n, text, sizeof text),
-                 closed);
+        log_info("lease_ended", "holder=%s files=%zu closed=%zu reason=hard_limit",
+                 log_quote(holder.p, holder.n, text, sizeof text), n, closed);
     }
     return rc;
 }

@@ -51,21 +51,16 @@ enum rc nn_lease_check(struct nn_core *core, struct rpc_call *call, struct span 
 /*
  * The file of p is to be written by holder, who called: nothing to do when it is
  * closed.  When its writer has been silent past the soft limit its lease is
- * ended.  RC_BEING_CREATED, RC_IN_RECOVERY with HDFS's texts; operation is
- * "CREATE_FILE" or the like.
+ * ended: it is closed now, or its recovery begins in a group of its own.
+ * RC_BEING_CREATED, RC_IN_RECOVERY with HDFS's texts; operation is "CREATE_FILE"
+ * or the like.
  */
 struct nn_path;
 enum rc nn_lease_take_over(struct nn_core *core, struct rpc_call *call, const char *operation, const struct nn_path *p,
                            struct span holder, struct why *why) MUST_CHECK;
 
-/* As nn_lease_end, in a group of its own; what becomes of it is not told.  Any thread. */
+/* As nn_recovery_begin, in a group of its own; what becomes of it is not told.  Any thread. */
 struct nn;
 enum rc nn_lease_end_later(struct nn *nn, uint64_t inode, struct why *why) MUST_CHECK;
-
-/*
- * End the lease of an open file whose writer is gone.  *ret_done false: its last
- * block must be recovered first, or there is no such file.
- */
-enum rc nn_lease_end(struct nn_core *core, uint64_t inode, bool *ret_done, struct why *why) MUST_CHECK;
 
 #endif

@@ -52,6 +52,8 @@ struct nn_order {
     struct stamp stamp, new_stamp;
     uint64_t bytes;
     uint64_t keep_ms;
+    bool truncates;                                     /* a recovery that cuts the block to truncate_bytes */
+    uint64_t truncate_bytes;
     struct nn_storage *storage;                         /* NULL: any */
     size_t target_count;
     struct nn_storage *targets[NN_ORDER_TARGETS_MAX];   /* one of each target node */

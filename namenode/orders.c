@@ -56,6 +56,10 @@ static DnOrder *order_message(struct arena *a, const struct nn_order *o)
         m->has_keep_ms = true;
         m->keep_ms = o->keep_ms;
     }
+    if (o->truncates) {
+        m->has_truncate_bytes = true;
+        m->truncate_bytes = o->truncate_bytes;
+    }
     if (o->target_count == 0)
         return m;
     if ((m->targets = arena_calloc(a, o->target_count, sizeof(DnPeer *))) == NULL)

@@ -12,6 +12,7 @@
 #include "namenode/edit.h"
 #include "namenode/periodic.h"
 #include "namenode/place.h"
+#include "namenode/recovery.h"
 
 #define TURNS_MAX 200               /* blocks of one round */
 #define FREED_ROWS 1000             /* of one round */
@@ -354,6 +355,7 @@ enum rc nn_node_drop_work(struct nn_core *core, struct nn_node *n, struct why *w
         nn_drop_storage(w, n->storages[i]->no);
         nn_hashing_drop(core, n->storages[i]);
     }
+    nn_recovery_drop_node(core, n);
     while ((block = nn_copy_drop_node(w, n)).v != 0)
         if ((rc = nn_block_look(core, block, why)) != RC_OK)
             return rc;

@@ -5,8 +5,16 @@
 #include "core/io/sqlvfs.h"
 
 const char *const nn_schema_tables[] = {
-    "meta", "names", "inodes", "leases", "reclaim", "blocks", "freed", NULL,
+    "meta", "names", "inodes", "leases", "reclaim", "blocks", "freed", "recoveries", NULL,
 };
+
+#define RECOVERIES                                                          \
+    "CREATE TABLE recoveries ("                                             \
+    " inode INTEGER PRIMARY KEY,"                                           \
+    " block INTEGER NOT NULL,"          /* 0: no attempt yet */             \
+    " stamp INTEGER NOT NULL,"          /* of the last attempt */           \
+    " truncates INTEGER NOT NULL,"                                          \
+    " bytes INTEGER NOT NULL);"         /* that the block is cut to */
 
 static const char schema_text[] =
     "CREATE TABLE meta (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;"
@@ -42,6 +50,7 @@ static const char schema_text[] =
     " UNIQUE (inode, idx));"
     "CREATE TABLE roster (block INTEGER PRIMARY KEY, packed BLOB NOT NULL);"
     "CREATE TABLE freed (block INTEGER PRIMARY KEY, stamp INTEGER NOT NULL);"
+    RECOVERIES
     "CREATE TABLE nodes ("
     " uuid BLOB PRIMARY KEY,"
     " host BLOB NOT NULL,"
@@ -51,16 +60,35 @@ static const char schema_text[] =
     " http_port INTEGER NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE storages (no INTEGER PRIMARY KEY, uuid BLOB NOT NULL UNIQUE, node BLOB NOT NULL);";
 
+static enum rc
+set_version(struct nn_db *db, struct why *why)
+{
+    char version[64];
+
+    snprintf(version, sizeof version, "PRAGMA user_version = %d", NN_SCHEMA_VERSION);
+    return db_exec(db->sql, version, why);
+}
+
 enum rc
 nn_schema_create(struct nn_db *db, struct why *why)
 {
-    char version[64];
     enum rc rc;
 
     if ((rc = db_exec(db->sql, schema_text, why)) != RC_OK)
         return rc;
-    snprintf(version, sizeof version, "PRAGMA user_version = %d", NN_SCHEMA_VERSION);
-    return db_exec(db->sql, version, why);
+    return set_version(db, why);
+}
+
+/* Version 1 had no recoveries. */
+static enum rc
+upgrade(struct nn_db *db, struct why *why)
+{
+    enum rc rc;
+
+    if ((rc = nn_exec(db, SQL_BEGIN, why)) != RC_OK || (rc = db_exec(db->sql, RECOVERIES, why)) != RC_OK ||
+        (rc = set_version(db, why)) != RC_OK)
+        return rc;              /* the connection is given up, and the transaction with it */
+    return nn_exec(db, SQL_COMMIT, why);
 }
 
 enum rc
@@ -83,12 +111,13 @@ nn_schema_check(struct nn_db *db, bool *ret_empty, struct why *why)
         goto out;
     if (row)
         tables = nn_column_u64(st, 0);
-    if (tables != 0 && version != NN_SCHEMA_VERSION)
+    *ret_empty = tables == 0;
+    if (tables != 0 && version == 1)
+        rc = upgrade(db, why);
+    else if (tables != 0 && version != NN_SCHEMA_VERSION)
         rc = why_set(why, RC_BAD_FORMAT,
                      "the namespace database has schema version %llu, this NameNode knows version %d: start the version "
                      "that wrote it", (unsigned long long)version, NN_SCHEMA_VERSION);
-    else
-        *ret_empty = tables == 0;
 out:
     (void)sqlite3_finalize(st);         /* repeats the error of the step, which is in rc */
     return rc;

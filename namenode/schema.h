@@ -9,6 +9,7 @@
  *     reclaim  roots of unlinked trees whose rows are still there
  *     blocks   blocks of files, in order of idx
  *     roster   where the replicas of a block are
+ *     recoveries  files without a writer, and files that are being cut (recovery.h)
  *     freed    blocks that belong to no file any more and whose replicas are to be deleted
  *     nodes    DataNodes and where they were last
  *     storages their storages, and the numbers by which the roster calls them
@@ -22,12 +23,13 @@
 
 #include "namenode/db.h"
 
-#define NN_SCHEMA_VERSION 1
+#define NN_SCHEMA_VERSION 2
 
 /* Create the tables in an empty database. */
 enum rc nn_schema_create(struct nn_db *db, struct why *why) MUST_CHECK;
 
-/* *ret_empty: the database has no tables.  RC_BAD_FORMAT when its version is not ours; why says what to do. */
+/* *ret_empty: the database has no tables.  One of an earlier version is brought to ours; RC_BAD_FORMAT when its version
+ * is later than ours; why says what to do. */
 enum rc nn_schema_check(struct nn_db *db, bool *ret_empty, struct why *why) MUST_CHECK;
 
 /* The tables that a replay of the log must reproduce; NULL-terminated. */

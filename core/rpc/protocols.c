@@ -14,6 +14,9 @@ static const struct rpc_method client_namenode_rows[] = {
 static const struct rpc_method client_datanode_rows[] = {
 #include "core/proto/client_datanode.def"
 };
+static const struct rpc_method inter_datanode_rows[] = {
+#include "core/proto/inter_datanode.def"
+};
 static const struct rpc_method datanode_rows[] = {
 #include "core/proto/datanode.def"
 };
@@ -38,6 +41,8 @@ static const struct rpc_method tracker_rows[] = {
 PROTOCOL(client_namenode, "org.apache.hadoop.hdfs.protocol.ClientProtocol", client_namenode_protocol__descriptor);
 PROTOCOL(client_datanode, "org.apache.hadoop.hdfs.protocol.ClientDatanodeProtocol",
          client_datanode_protocol_service__descriptor);
+PROTOCOL(inter_datanode, "org.apache.hadoop.hdfs.server.protocol.InterDatanodeProtocol",
+         inter_datanode_protocol_service__descriptor);
 PROTOCOL(datanode, "millrace.DatanodeProtocol", datanode_protocol__descriptor);
 PROTOCOL(ha_service, "org.apache.hadoop.ha.HAServiceProtocol", haservice_protocol_service__descriptor);
 PROTOCOL(user_mappings, "org.apache.hadoop.tools.GetUserMappingsProtocol", get_user_mappings_protocol_service__descriptor);

@@ -11,6 +11,7 @@
 
 extern const struct rpc_protocol client_namenode_rpc;       /* clients to the NameNode */
 extern const struct rpc_protocol client_datanode_rpc;       /* clients to a DataNode */
+extern const struct rpc_protocol inter_datanode_rpc;        /* DataNode to DataNode */
 extern const struct rpc_protocol datanode_rpc;              /* DataNode to NameNode */
 extern const struct rpc_protocol ha_service_rpc;            /* administration tools to the NameNode */
 extern const struct rpc_protocol user_mappings_rpc;         /* `hdfs groups` to the NameNode */
@@ -23,6 +24,9 @@ enum client_namenode_row {
 };
 enum client_datanode_row {
 #include "core/proto/client_datanode.def"
+};
+enum inter_datanode_row {
+#include "core/proto/inter_datanode.def"
 };
 enum datanode_row {
 #include "core/proto/datanode.def"
