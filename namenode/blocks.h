@@ -30,8 +30,8 @@ enum rc nn_blocks_reload(struct nn_core *core, struct why *why) MUST_CHECK;
 /* An edit of the open group put rows into the table freed: their replicas are to be deleted soon. */
 void nn_blocks_freed(struct nn_core *core);
 
-/* The writer of an open file is gone.  *ret_may: it can be closed with *ret_length bytes, because no block of it is
- * unfinished; blocks that are finished but were not said to be become complete (edits). */
+/* The writer of an open file is gone.  *ret_may: it can be closed with *ret_length bytes, because no block of it is open;
+ * committed blocks whose replicas are there become complete (edits). */
 enum rc nn_blocks_may_close(struct nn_core *core, const struct nn_inode *file, uint64_t *ret_length, bool *ret_may,
                             struct why *why) MUST_CHECK;
 

@@ -98,43 +98,18 @@ enum rc nn_file_close(struct nn_core *core, struct arena *arena, uint64_t inode,
 }
 
 /*
- * The last block of a writer that is gone, when it wrote all of it and did not
- * live to say so: every replica that is left is finalized, with one length.
- * Then that is the block.  *ret_length is untouched when it is not so.
+ * An edit: a committed block whose replicas are there is complete.  One that is open is not, even if every replica is
+ * reported finalized: an append may have opened them since, and only the DataNodes can tell.
  */
-static bool is_finished(const struct nn_core *core, const struct nn_block *b, const struct nn_replicas *list,
-                        uint64_t *ret_length)
-{
-    const struct nn_replica *first = NULL;
-
-    for (size_t i = 0; i < list->n; i++) {
-        const struct nn_replica *r = &list->r[i];
-        const struct nn_storage *s = nn_storage_at(&core->blocks->nodes, r->storage);
-
-        if (s == NULL || s->node->dead || r->stamp < b->stamp)
-            continue;
-        if (r->state != NN_FINALIZED || r->stamp != b->stamp || r->bytes < b->bytes ||
-            (first != NULL && r->bytes != first->bytes))
-            return false;
-        first = r;
-    }
-    if (first != NULL)
-        *ret_length = first->bytes;
-    return first != NULL;
-}
-
-/* An edit: the block is what its replicas say, if they agree. */
 static enum rc settle(struct nn_core *core, struct arena *arena, struct nn_block *b, bool *ret_done, struct why *why)
 {
     struct nn_replicas list;
     enum rc rc;
 
-    if ((*ret_done = b->state == NN_BLOCK_COMPLETE))
+    if ((*ret_done = b->state == NN_BLOCK_COMPLETE) || b->state == NN_BLOCK_OPEN)
         return RC_OK;
     if ((rc = nn_roster_get(core->blocks->roster, b->id, &list, why)) != RC_OK)
         return rc;
-    if (b->state == NN_BLOCK_OPEN && !is_finished(core, b, &list, &b->bytes))
-        return RC_OK;
     *ret_done = nn_block_reported(core->blocks, &list, b->stamp, b->bytes) >= core->nn->conf.replication_min;
     return *ret_done ? nn_block_complete(core, arena, b, why) : RC_OK;
 }

@@ -438,57 +438,6 @@ START_TEST(log_replayed_gives_equal_tables)
 }
 END_TEST
 
-/* getFileInfo's length; -1 when there is no such file. */
-static int64_t length_of(const char *path)
-{
-    GetFileInfoRequestProto q = GET_FILE_INFO_REQUEST_PROTO__INIT;
-    const GetFileInfoResponseProto *r;
-    struct fake_call *c;
-    int64_t length;
-
-    q.src = fake_text(path);
-    c = fake_start(&f, "getFileInfo", &q.base);
-    ck_assert_msg(!c->failed, "%s", c->why.text);
-    r = (GetFileInfoResponseProto *)(void *)c->call.reply;
-    length = r->fs == NULL ? -1 : (int64_t)r->fs->length;
-    fake_end(c);
-    return length;
-}
-
-static bool is_closed(const char *path)
-{
-    IsFileClosedRequestProto q = IS_FILE_CLOSED_REQUEST_PROTO__INIT;
-    struct fake_call *c;
-    bool closed;
-
-    q.src = fake_text(path);
-    c = fake_start(&f, "isFileClosed", &q.base);
-    ck_assert_msg(!c->failed, "%s", c->why.text);
-    closed = ((IsFileClosedResponseProto *)(void *)c->call.reply)->result;
-    fake_end(c);
-    return closed;
-}
-
-START_TEST(file_whose_writer_died_after_its_last_byte_is_closed)
-{
-    int nodes[NODES];
-    DnBlock b, half;
-
-    create("/whole", 3);
-    add_block("/whole", NULL, &b, nodes);
-    for (int i = 0; i < 3; i++)
-        dn_change(nodes[i], DN_CHANGE__KIND__RECEIVED, b);
-    create("/half", 3);
-    add_block("/half", NULL, &half, nodes);
-    dn_change(nodes[0], DN_CHANGE__KIND__RECEIVED, half);       /* the others are still writing */
-    ck_assert_int_eq(length_of("/whole"), 0);
-    pass(1250000, 0xf);
-    ck_assert(is_closed("/whole"));
-    ck_assert_int_eq(length_of("/whole"), BYTES);
-    ck_assert(!is_closed("/half"));
-}
-END_TEST
-
 START_TEST(leaving_node_keeps_its_replicas_until_they_are_elsewhere)
 {
     int nodes[NODES], spare;
@@ -569,7 +518,6 @@ Suite *suite_nn_blocks(void)
     tcase_add_test(tc, recovered_pipeline_makes_older_stamps_outdated);
     tcase_add_test(tc, held_orders_call_is_answered_when_there_is_something_or_time_is_up);
     tcase_add_test(tc, log_replayed_gives_equal_tables);
-    tcase_add_test(tc, file_whose_writer_died_after_its_last_byte_is_closed);
     tcase_add_test(tc, leaving_node_keeps_its_replicas_until_they_are_elsewhere);
     tcase_add_test(tc, refused_placement_names_each_node);
     suite_add_tcase(s, tc);
