@@ -2,7 +2,7 @@
  * select -- the lines whose field satisfies a condition, unchanged; map-only.
  *
  *     -D select.field=N     field number, from 1 (default 1)
- *     -D select.sep=C       what ends a field (default ,)
+ *     -D select.sep=C       what ends a field: one byte (default ,)
  *     -D select.op=OP       = != contains, as text; lt le gt ge, as numbers (default =)
  *     -D select.value=V     what to compare with
  */
@@ -20,34 +20,29 @@ struct condition {
 static void
 setup(struct mr_task *t)
 {
-    static struct condition c;      /* one attempt at a time in a process */
+    struct condition *c = t->state = mr_alloc(t, sizeof *c);
 
-    c.field = (unsigned)strtoul(mr_option(t, "select.field", "1"), NULL, 10);
-    c.sep = mr_option(t, "select.sep", ",")[0];
-    c.op = mr_option(t, "select.op", "=");
-    c.value = mr_option(t, "select.value", NULL);
-    if (c.value == NULL || c.field == 0)
+    c->field = (unsigned)strtoul(mr_option(t, "select.field", "1"), NULL, 10);
+    c->sep = mr_option(t, "select.sep", ",")[0];
+    c->op = mr_option(t, "select.op", "=");
+    c->value = mr_option(t, "select.value", NULL);
+    if (c->value == NULL || c->field == 0)
         mr_fail(t, "select needs -D select.value=V, and -D select.field=N counts from 1");
-    c.value_len = strlen(c.value);
-    c.number = strtod(c.value, NULL);
-    t->state = &c;
+    c->value_len = strlen(c->value);
+    c->number = strtod(c->value, NULL);
 }
 
 static int
 holds(struct mr_task *t, const struct condition *c, struct mr_bytes f)
 {
-    char text[64];
     double v;
 
     if (strcmp(c->op, "contains") == 0)
         return memmem(f.p, f.n, c->value, c->value_len) != NULL;
     if (c->op[0] == '=' || c->op[0] == '!')
         return (f.n == c->value_len && memcmp(f.p, c->value, f.n) == 0) == (c->op[0] == '=');
-    if (f.n == 0 || f.n >= sizeof text)
+    if (!mr_parse_f64(t, f.p, f.n, &v))
         return 0;
-    memcpy(text, f.p, f.n);
-    text[f.n] = 0;
-    v = strtod(text, NULL);
     if (strcmp(c->op, "lt") == 0)
         return v < c->number;
     if (strcmp(c->op, "le") == 0)
