@@ -18,6 +18,7 @@
 #include "core/io/io.h"
 #include "core/io/thread.h"
 #include "core/net/net.h"
+#include "tasktracker/pipes.h"
 #include "tests/sim/simcontext.h"
 #include "tests/sim/simworld.h"
 
@@ -65,12 +66,15 @@ struct sim_node {
     char name[32];
     char address[64];
     unsigned index;
+    struct sim_node *machine;       /* whose disk, address and power it has; itself mostly */
+    struct sim_node *parent;        /* dies with it; NULL none */
     struct world world;
     struct clock clock;
     struct rng_seeded rng;
     struct io io;
     struct threads threads;
     struct net net;
+    struct pipes pipes;
     uint64_t mono_offset_us;
     struct mem_heap *heap;
     bool is_up, lost_power;
@@ -80,7 +84,9 @@ struct sim_node {
     enum sim_point crash_point;
     uint64_t crash_in;              /* 0: no */
     enum sim_crash crash_how;
-    struct sim_disk *disk;
+    struct sim_disk *disk;          /* the machine's */
+    struct sim_pipe_fd *pipe_fds;   /* of the machine's processes, by number */
+    size_t pipe_fd_count;
     struct sim_sock **socks;        /* by number */
     size_t sock_count;
     struct net_poller *pollers;
@@ -145,9 +151,20 @@ uint64_t sim_clock_mono(struct clock *c);
 uint64_t sim_clock_wall(struct clock *c);
 
 void sim_disk_init(struct sim_node *n);
-void sim_disk_crash(struct sim_node *n, enum sim_crash how);
+void sim_disk_crash(struct sim_node *n);        /* its descriptors are closed */
 void sim_disk_fini(struct sim_node *n);
-int sim_disk_dup(struct sim_node *n, int fd);   /* -1: not open */
+int sim_disk_dup(struct sim_node *n, int fd);   /* of no process, until one takes it */
+void sim_disk_take(struct sim_node *n, int fd); /* n's from now on */
+int sim_disk_memory_file(struct sim_node *n, const void *p, size_t bytes);     /* without a name; n's */
+size_t sim_disk_contents(struct sim_node *n, int fd, const uint8_t **ret);
+void sim_disk_close(struct sim_node *n, int fd);
+void sim_disk_lose(struct sim_node *machine);   /* a power cut, once no process has anything open */
+unsigned sim_disk_open_count(const struct sim_node *n);         /* descriptors that n has */
+
+void sim_pipes_init(struct sim_node *n);
+void sim_pipes_crash(struct sim_node *n);
+void sim_pipes_fini(struct sim_node *machine);
+unsigned sim_pipes_open_count(const struct sim_node *n);
 
 void sim_net_init(struct sim_node *n);
 void sim_net_crash(struct sim_node *n, enum sim_crash how);

@@ -84,7 +84,7 @@ walk(struct sim_disk *d, const char *path, enum rc *ret_rc)
 }
 
 static int
-handle_new(struct sim_disk *d, struct inode *f, unsigned flags)
+handle_new(struct sim_disk *d, struct inode *f, unsigned flags, struct sim_node *owner)
 {
     size_t i;
 
@@ -96,7 +96,7 @@ handle_new(struct sim_disk *d, struct inode *f, unsigned flags)
         CHECK(d->handles != NULL);
         memset(d->handles + i, 0, (d->handle_count - i) * sizeof *d->handles);
     }
-    d->handles[i] = (struct handle){ f, flags };
+    d->handles[i] = (struct handle){ f, flags, owner };
     f->opens++;
     return (int)i + FD_FIRST;
 }
@@ -145,7 +145,7 @@ d_open(struct io *io, const char *path, unsigned flags, int *ret_fd, struct why 
         sim_note_add(f, true, NULL, 0, 0);
     }
     if (rc == RC_OK)
-        *ret_fd = handle_new(d, f, flags);
+        *ret_fd = handle_new(d, f, flags, n);
 out:
     sim_heap_leave(was);
     return rc == RC_OK ? RC_OK : why_set(why, rc, "%s: %s", path, rc_text(rc));
@@ -177,10 +177,67 @@ sim_disk_dup(struct sim_node *n, int fd)
 {
     struct mem_heap *was = sim_heap_enter();
     struct inode *f = inode_of(n->disk, fd);
-    int copy = handle_new(n->disk, f, n->disk->handles[fd - FD_FIRST].flags);
+    int copy = handle_new(n->disk, f, n->disk->handles[fd - FD_FIRST].flags, NULL);
 
     sim_heap_leave(was);
     return copy;
+}
+
+void
+sim_disk_take(struct sim_node *n, int fd)
+{
+    (void)inode_of(n->disk, fd);        /* checks the number */
+    n->disk->handles[fd - FD_FIRST].owner = n;
+}
+
+void
+sim_disk_close(struct sim_node *n, int fd)
+{
+    (void)inode_of(n->disk, fd);        /* checks the number */
+    handle_free(n->disk, (size_t)(fd - FD_FIRST));
+}
+
+int
+sim_disk_memory_file(struct sim_node *n, const void *p, size_t bytes)
+{
+    struct mem_heap *was = sim_heap_enter();
+    struct inode *f = sim_inode_new(n->disk, false, 0600);
+    int fd = handle_new(n->disk, f, IO_READ | IO_WRITE, n);
+
+    f->is_memory = true;
+    sim_note_add(f, false, p, bytes, 0);
+    sim_heap_leave(was);
+    return fd;
+}
+
+size_t
+sim_disk_contents(struct sim_node *n, int fd, const uint8_t **ret)
+{
+    const struct inode *f = inode_of(n->disk, fd);
+
+    *ret = f->seen.p;
+    return f->seen.n;
+}
+
+unsigned
+sim_disk_open_count(const struct sim_node *n)
+{
+    unsigned count = 0;
+
+    for (size_t i = 0; i < n->disk->handle_count; i++)
+        count += n->disk->handles[i].inode != NULL && n->disk->handles[i].owner == n;
+    return count;
+}
+
+static enum rc
+d_dup(struct io *io, int fd, int *ret_fd, struct why *why UNUSED)
+{
+    struct sim_node *n = node_of(io);
+
+    sim_point(n->sim, SIM_POINT_LOCK);
+    *ret_fd = sim_disk_dup(n, fd);
+    sim_disk_take(n, *ret_fd);
+    return RC_OK;
 }
 
 static enum rc
@@ -526,6 +583,7 @@ d_drop_cache(struct io *io, int fd)
 static const struct io_ops sim_io_ops = {
     .open = d_open,
     .close = d_close,
+    .dup = d_dup,
     .pread = d_pread,
     .pwrite = d_pwrite,
     .truncate = d_truncate,
@@ -548,9 +606,14 @@ static const struct io_ops sim_io_ops = {
 void
 sim_disk_init(struct sim_node *n)
 {
-    struct sim_disk *d = sim_alloc(sizeof *d);
+    struct sim_disk *d;
 
     n->io.ops = &sim_io_ops;
+    if (n->machine != n) {
+        n->disk = n->machine->disk;
+        return;
+    }
+    d = sim_alloc(sizeof *d);
     n->disk = d;
     d->changes_end = &d->changes;
     d->root = sim_inode_new(d, true, 0755);
@@ -558,20 +621,32 @@ sim_disk_init(struct sim_node *n)
 }
 
 void
-sim_disk_crash(struct sim_node *n, enum sim_crash how)
+sim_disk_crash(struct sim_node *n)
 {
     struct sim_disk *d = n->disk;
     struct mem_heap *was = sim_heap_enter();
 
     for (size_t i = 0; i < d->handle_count; i++)
-        if (d->handles[i].inode != NULL)
+        if (d->handles[i].inode != NULL && d->handles[i].owner == n)
             handle_free(d, i);
-    if (how == SIM_POWER) {
-        for (struct inode *f = d->inodes; f != NULL; f = f->next)
-            sim_file_lose(n->sim, f);
-        sim_names_lose(n->sim, d);
-    }
-    d->fail_in = 0;
+    if (n->parent == NULL)
+        d->fail_in = 0;
+    sim_disk_sweep(d);
+    sim_heap_leave(was);
+}
+
+void
+sim_disk_lose(struct sim_node *machine)
+{
+    struct sim_disk *d = machine->disk;
+    struct mem_heap *was = sim_heap_enter();
+
+    for (size_t i = 0; i < d->handle_count; i++)
+        if (d->handles[i].inode != NULL)
+            handle_free(d, i);          /* was on its way between two processes */
+    for (struct inode *f = d->inodes; f != NULL; f = f->next)
+        sim_file_lose(machine->sim, f);
+    sim_names_lose(machine->sim, d);
     sim_disk_sweep(d);
     sim_heap_leave(was);
 }
@@ -582,6 +657,8 @@ sim_disk_fini(struct sim_node *n)
     struct sim_disk *d = n->disk;
     struct inode *f;
 
+    if (n->machine != n)
+        return;
     while (d->changes != NULL)
         sim_change_take(d, false);
     while ((f = d->inodes) != NULL) {

@@ -227,7 +227,7 @@ sim_disk_sweep(struct sim_disk *d)
     for (at = &d->inodes; (f = *at) != NULL;) {
         if (f->is_kept) {
             f->is_kept = false;
-            d->used += f->seen.n;
+            d->used += f->is_memory ? 0 : f->seen.n;
             at = &f->next;
         } else {
             *at = f->next;

@@ -38,7 +38,7 @@ struct entry {
 struct inode {
     struct inode *next;         /* all of the disk */
     uint64_t id;
-    bool is_dir;
+    bool is_dir, is_memory;     /* memory: takes no room of the disk */
     uint32_t mode;
     uint64_t mtime_ms;
     unsigned opens;
@@ -59,6 +59,7 @@ struct change {                 /* one line of the journal: remove then add, eit
 struct handle {
     struct inode *inode;        /* NULL: free */
     unsigned flags;
+    struct sim_node *owner;     /* NULL: on its way from one process to another */
 };
 
 struct sim_disk {

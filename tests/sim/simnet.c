@@ -285,9 +285,9 @@ sock_free(struct sim_node *n, size_t i, bool silently)
 static uint16_t
 port_new(struct sim_node *n)
 {
-    if (n->next_port < 40000)           /* past the last */
-        n->next_port = 40000;
-    return n->next_port++;
+    if (n->machine->next_port < 40000)  /* past the last */
+        n->machine->next_port = 40000;
+    return n->machine->next_port++;
 }
 
 static bool
@@ -310,7 +310,7 @@ node_find(struct sim_node *from, const char *host)
 }
 
 static struct sim_sock *
-listener_find(struct sim_node *n, const struct net_addr *at)
+listener_of(struct sim_node *n, const struct net_addr *at)
 {
     bool is_unix = addr_is_unix(at);
 
@@ -328,6 +328,18 @@ listener_find(struct sim_node *n, const struct net_addr *at)
     return NULL;
 }
 
+/* Of any process of n's machine. */
+static struct sim_sock *
+listener_find(struct sim_node *n, const struct net_addr *at)
+{
+    struct sim_sock *k = NULL;
+
+    for (struct sim_node *m = n->sim->nodes; m != NULL && k == NULL; m = m->next)
+        if (m->machine == n->machine)
+            k = listener_of(m, at);
+    return k;
+}
+
 static enum rc
 n_listen(struct net *net, const struct net_addr *at, int *ret_sock, struct net_addr *ret_bound, struct why *why)
 {
@@ -336,7 +348,7 @@ n_listen(struct net *net, const struct net_addr *at, int *ret_sock, struct net_a
     struct sim_sock *k;
 
     sim_point(n->sim, SIM_POINT_NET);
-    if (node_find(n, at->host) != n)
+    if (strcmp(at->host, n->address) != 0 && node_find(n, at->host) != n)
         return why_set(why, RC_UNREACHABLE, "%s is not an address of this machine", at->host);
     if (bound.port == 0 && !addr_is_unix(at))
         bound.port = port_new(n);
@@ -363,12 +375,13 @@ on_syn(struct sim *s, void *arg)
         conn_unref(c);
     } else if (sim_is_cut(s, client->node, n) || (!n->is_up && n->lost_power)) {
         sim_after(s, SYN_LOST_US, on_syn, c);
-    } else if (!n->is_up || (k = listener_find(n, &client->peer)) == NULL || k->backlog_n == BACKLOG_MAX) {
+    } else if ((k = listener_find(n, &client->peer)) == NULL || k->backlog_n == BACKLOG_MAX) {
         c->is_refused = true;
         end_notify(s, client);
         conn_unref(c);
     } else {
-        server->incarnation = n->incarnation;
+        server->node = k->node;
+        server->incarnation = k->node->incarnation;
         c->is_established = true;
         k->backlog[k->backlog_n++] = c;         /* the reference of this event goes to the backlog */
         sim_wake_one(s, &k->waiters);
@@ -393,7 +406,7 @@ n_connect(struct net *net, const struct net_addr *to, uint64_t deadline_ms, int 
     if (target == NULL)
         return why_set(why, RC_UNREACHABLE, "%s: unknown host", to->host);
     c = sim_alloc(sizeof *c);
-    c->is_local = target == n;
+    c->is_local = target->machine == n->machine;
     c->refs = 2;                                /* the client's end, and the request under way */
     if (!addr_is_unix(to)) {
         (void)snprintf(local.host, sizeof local.host, "%s", strncmp(to->host, "127.", 4) == 0 ? to->host : n->address);
@@ -672,6 +685,7 @@ n_read_fds(struct net *net, int sock, void *p, size_t cap, uint64_t deadline_ms,
         return rc;
     *ret_fd_count = 0;
     for (size_t i = 0; i < e->fd_count; i++) {
+        sim_disk_take(n, e->fds[i]);
         if (i < fd_max)
             ret_fds[(*ret_fd_count)++] = e->fds[i];
         else

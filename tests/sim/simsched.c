@@ -507,31 +507,57 @@ sim_point(struct sim *s, enum sim_point p)
 
 /* Nodes. */
 
-struct sim_node *
-sim_node_new(struct sim *s, const char *name, const char *address)
+static struct sim_node *
+node_new(struct sim *s, struct sim_node *machine, const char *name, const char *address)
 {
     struct sim_node *n = sim_alloc(sizeof *n), **end;
 
-    CHECK(s->node_count < 8);       /* sim.cuts has 8 by 8 bits */
     n->sim = s;
-    n->index = s->node_count++;
+    n->machine = machine != NULL ? machine : n;
     (void)snprintf(n->name, sizeof n->name, "%s", name);
     (void)snprintf(n->address, sizeof n->address, "%s", address);
     n->clock = (struct clock){ sim_clock_mono, sim_clock_wall };
     rng_seed(&n->rng, rng_u64(&s->rng.rng));
     n->threads.ops = &sim_threads_ops;
-    n->mono_offset_us = rng_below(&s->rng.rng, UINT64_C(1) << 32) * 1000;
+    n->mono_offset_us = machine != NULL ? machine->mono_offset_us : rng_below(&s->rng.rng, UINT64_C(1) << 32) * 1000;
     sim_disk_init(n);
     sim_net_init(n);
+    sim_pipes_init(n);
     n->world = (struct world){ &n->clock, &n->rng.rng, &n->io, &n->threads, &n->net };
     for (end = &s->nodes; *end != NULL; end = &(*end)->next)
         ;
     *end = n;
+    return n;
+}
+
+static struct sim_node *
+node_up(struct sim_node *n)
+{
     n->heap = mem_heap_new();
     CHECK(n->heap != NULL);
     n->is_up = true;
-    n->incarnation = 1;
+    n->incarnation++;
     return n;
+}
+
+struct sim_node *
+sim_node_new(struct sim *s, const char *name, const char *address)
+{
+    struct sim_node *n = node_new(s, NULL, name, address);
+
+    CHECK(s->node_count < 8);       /* sim.cuts has 8 by 8 bits */
+    n->index = s->node_count++;
+    return node_up(n);
+}
+
+struct sim_node *
+sim_node_new_on(struct sim_node *machine, struct sim_node *parent, const char *name)
+{
+    struct sim_node *n = node_new(machine->sim, machine->machine, name, machine->address);
+
+    n->index = machine->index;
+    n->parent = parent;
+    return parent == NULL ? node_up(n) : n;
 }
 
 const char *sim_node_name(const struct sim_node *n) { return n->name; }
@@ -557,13 +583,16 @@ sim_node_spawn(struct sim_node *n, const char *name, void (*fn)(void *arg), void
     sim_fiber_new(n, name, fn, arg)->is_detached = true;
 }
 
+/* One process ends, and those that die with it. */
 static void
-node_drop(struct sim_node *n, enum sim_crash how)
+process_end(struct sim_node *n, enum sim_crash how)
 {
     struct sim *s = n->sim;
     struct thread *next;
 
-    sim_note(s, "crash", "node=%s how=%s", n->name, how == SIM_KILL ? "kill" : "power");
+    for (struct sim_node *child = s->nodes; child != NULL; child = child->next)
+        if (child->parent == n && child->is_up)
+            process_end(child, how);
     for (struct thread *t = s->fibers; t != NULL; t = t->all_next)
         if (t->node == n)
             waitq_remove(t);        /* first all: one may wait for the end of another */
@@ -576,10 +605,28 @@ node_drop(struct sim_node *n, enum sim_crash how)
     n->lost_power = how == SIM_POWER;
     n->crash_in = 0;
     sim_net_crash(n, how);
-    sim_disk_crash(n, how);
+    sim_pipes_crash(n);
+    sim_disk_crash(n);
     sqlvfs_forget(&n->world);
     mem_heap_drop(n->heap);
     n->heap = NULL;
+}
+
+static void
+node_drop(struct sim_node *n, enum sim_crash how)
+{
+    sim_note(n->sim, "crash", "node=%s how=%s", n->name, how == SIM_KILL ? "kill" : "power");
+    process_end(n, how);
+    if (how != SIM_POWER)
+        return;
+    for (struct sim_node *other = n->sim->nodes; other != NULL; other = other->next) {
+        if (other->machine != n->machine)
+            continue;
+        if (other->is_up)
+            process_end(other, how);
+        other->lost_power = true;
+    }
+    sim_disk_lose(n->machine);
 }
 
 void
@@ -611,14 +658,14 @@ void
 sim_node_boot(struct sim_node *n)
 {
     CHECK(!n->is_up);
-    n->heap = mem_heap_new();
-    CHECK(n->heap != NULL);
     memset(n->points, 0, sizeof n->points);
-    n->is_up = true;
-    n->lost_power = false;
     n->paused_until_us = 0;
-    n->incarnation++;
-    sim_note(n->sim, "boot", "node=%s", n->name);
+    (void)node_up(n);
+    for (struct sim_node *other = n->sim->nodes; other != NULL; other = other->next)
+        if (other->machine == n->machine)
+            other->lost_power = false;      /* its kernel answers again */
+    if (n->parent == NULL)
+        sim_note(n->sim, "boot", "node=%s", n->name);
 }
 
 /* Histories. */
@@ -707,9 +754,11 @@ sim_free(struct sim *s)
     if (s == NULL)
         return;
     s->options.trace = NULL;
-    while ((n = s->nodes) != NULL) {
+    for (n = s->nodes; n != NULL; n = n->next)
         sim_node_crash(n, SIM_KILL);
+    while ((n = s->nodes) != NULL) {
         s->nodes = n->next;
+        sim_pipes_fini(n);
         sim_disk_fini(n);
         mem_free(n->socks);
         mem_free(n);

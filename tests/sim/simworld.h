@@ -83,6 +83,9 @@ unsigned sim_warnings(const struct sim *s);             /* lines at warn and err
 
 /* A machine with an empty disk.  name and address are copied.  It is up. */
 struct sim_node *sim_node_new(struct sim *s, const char *name, const char *address);
+/* One more process of machine: the disk, the address and the power are the machine's.  With a parent it is not up and
+ * dies with its parent; without one it is up. */
+struct sim_node *sim_node_new_on(struct sim_node *machine, struct sim_node *parent, const char *name);
 const char *sim_node_name(const struct sim_node *n);
 const struct world *sim_node_world(const struct sim_node *n);
 bool sim_node_is_up(const struct sim_node *n);
