@@ -83,9 +83,10 @@ cut_tail(struct dn_sink *s, uint64_t data_n, uint64_t keep, struct why *why)
         goto out;
     }
     s->tail = crc_of(s->meta.type, 0, p, want);
-    if (want < there) {
+    if (want < there) {         /* durable before the data go: or a crash may leave it to cover what is not there */
         put_be32(sum, s->tail);
-        rc = io_pwrite(s->io, s->meta_fd, sum, sizeof sum, dn_meta_at(chunk, start), why);
+        if ((rc = io_pwrite(s->io, s->meta_fd, sum, sizeof sum, dn_meta_at(chunk, start), why)) == RC_OK)
+            rc = io_sync(s->io, s->meta_fd, why);
     }
 out:
     mem_free(p);
@@ -116,7 +117,7 @@ dn_sink_open(struct dn_sink *s, struct io *io, const char *data, const char *met
         (rc = io_truncate(io, s->meta_fd, dn_meta_bytes(s->meta.chunk, keep), why)) != RC_OK)
         goto out;
     s->bytes = keep;
-    s->tail_synced = keep % s->meta.chunk != 0;
+    s->safe_bytes = keep;
     s->dirty = true;
 out:
     if (rc != RC_OK)
@@ -200,11 +201,10 @@ dn_sink_write(struct dn_sink *s, const struct dn_sums *sender, const struct dtp_
     s->dirty = true;
     if ((rc = io_pwrite(s->io, s->data_fd, data, n, s->bytes, why)) != RC_OK)
         return rc;
-    /* A checksum on disk that covers bytes which are durable may only be replaced once those it will cover are
-     * durable too: whichever of the two a crash leaves, it then fits a prefix of the data (dn_chunk_prefix). */
-    if (s->tail_synced && (rc = io_sync(s->io, s->data_fd, why)) != RC_OK)
+    /* The checksum of a chunk with bytes that are durable may only be replaced, as often as it is, once those that it
+     * will cover are durable too: whichever a crash leaves, it then fits a prefix of the data (dn_chunk_prefix). */
+    if (s->safe_bytes > s->bytes - s->bytes % s->meta.chunk && (rc = io_sync(s->io, s->data_fd, why)) != RC_OK)
         return rc;
-    s->tail_synced = false;
     CRASH_POINT(dn_data_written);
     if ((rc = io_pwrite(s->io, s->meta_fd, s->sums.p, s->sums.n, meta_at, why)) != RC_OK)
         return rc;
@@ -227,7 +227,7 @@ dn_sink_sync(struct dn_sink *s, struct why *why)
         return rc;
     CRASH_POINT(dn_meta_synced);
     s->dirty = false;
-    s->tail_synced = s->bytes % s->meta.chunk != 0;
+    s->safe_bytes = s->bytes;
     return RC_OK;
 }
 

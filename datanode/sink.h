@@ -28,7 +28,7 @@ struct dn_sink {
     struct dn_meta meta;
     uint64_t bytes;         /* of the replica so far */
     uint32_t tail;          /* checksum of the last chunk's bytes, while it is not full */
-    bool tail_synced;       /* the last chunk is not full and its checksum is on disk: see dn_sink_write */
+    uint64_t safe_bytes;    /* from the start, that a crash must not take: see dn_sink_write */
     bool dirty;             /* written since the last sync */
     struct buf sums;        /* scratch */
 };

@@ -14,6 +14,8 @@ check_init(const struct dn_replica *r, struct stamp stamp, struct stamp recovery
     if (r->recovery.v > recovery.v)
         return why_set(why, RC_IN_RECOVERY, "replica blk_%" PRId64 " is in recovery %" PRIu64 ", later than %" PRIu64,
                        (int64_t)r->id, r->recovery.v, recovery.v);
+    if (r->corrupt && r->state == RS_RWR && r->bytes == 0)
+        return RC_OK;               /* nothing of it was ever durable, not even the head of its checksums */
     if (r->corrupt)
         return why_set(why, RC_CORRUPT, "replica blk_%" PRId64 " is corrupt", (int64_t)r->id);
     *ret_reserve = r->stamp.v >= stamp.v;

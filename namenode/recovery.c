@@ -288,8 +288,8 @@ find_places(struct nn_core *core, const struct nn_block *b, struct places *ret, 
     for (size_t i = 0; i < list.n; i++) {
         struct nn_storage *s = nn_storage_at(&core->blocks->nodes, list.r[i].storage);
 
-        if (s == NULL || list.r[i].stamp < b->stamp || list.r[i].state == NN_CORRUPT || s->failed)
-            continue;
+        if (s == NULL || list.r[i].stamp < b->stamp || s->failed)
+            continue;           /* one that is corrupt is asked, too: only then is it known that it has nothing */
         ret->some_unheard = ret->some_unheard || (!s->node->registered && !s->node->dead);
         if (nn_node_is_live(s->node) && ret->n < ARRAY_LEN(ret->at))
             ret->at[ret->n++] = s;
@@ -436,8 +436,8 @@ commit_nothing(struct nn_core *core, const struct nn_block *b, const struct nn_r
     struct nn_replicas list;
     enum rc rc;
 
-    if (row->is_truncate || b->bytes > 0)
-        return why_set(why, RC_IO_EXCEPTION, "block %" PRIu64 " has %" PRIu64 " bytes: it is not removed", b->id.v, b->bytes);
+    if (row->is_truncate)
+        return why_set(why, RC_IO_EXCEPTION, "block %" PRIu64 " is being cut, not removed", b->id.v);
     if ((rc = nn_roster_get(core->blocks->roster, b->id, &list, why)) != RC_OK)
         return rc;
     for (size_t i = 0; i < list.n; i++) {
@@ -447,7 +447,8 @@ commit_nothing(struct nn_core *core, const struct nn_block *b, const struct nn_r
             return why_set(why, RC_IO_EXCEPTION, "block %" PRIu64 " is not removed: %s has not been asked", b->id.v,
                            s->node->address);
     }
-    log_info("block_removed", "block=%" PRIu64 " reason=no_byte_was_written", b->id.v);
+    log_event(b->bytes > 0 ? LOG_WARN : LOG_INFO, "block_removed", "block=%" PRIu64 " flushed=%" PRIu64
+              " reason=nobody_has_a_byte", b->id.v, b->bytes);
     if ((rc = free_block(core, b->id.v, why)) != RC_OK)
         return rc;
     return close_file(core, b->inode, why);

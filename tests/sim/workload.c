@@ -386,7 +386,7 @@ check_at(struct workload *wl, struct fs *fs, const struct name *n, const char *p
     if (n->state != NAME_CREATING)
         return (rc = check_replicas(fs, path, st->replication, why)) != RC_OK ? rc : read_whole(wl, fs, n, path, n->bytes, why);
     if (!is_closed)
-        return RC_OK;           /* its writer died; blocks without a writer are not recovered in this version */
+        return why_set(why, RC_BUSY, "%s is still open: its writer is gone", path);
     if (st->bytes > n->bytes || st->bytes < n->synced)
         sim_fail(wl->c->s, "%s was cut to %llu of %llu bytes, %llu were synced", path, (unsigned long long)st->bytes,
                  (unsigned long long)n->bytes, (unsigned long long)n->synced);

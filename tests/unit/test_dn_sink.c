@@ -279,6 +279,91 @@ START_TEST(verification_of_an_empty_replica_is_zero)
 }
 END_TEST
 
+/* The kernel's operations, noted: d and m for writes of data and checksums, D and M for syncs, t and T for cutting them. */
+static char noted[64];
+static int data_fd;
+
+static void
+note(int fd, char of_data, char of_meta)
+{
+    size_t n = strlen(noted);
+
+    if (n + 1 < sizeof noted)
+        noted[n] = fd == data_fd ? of_data : of_meta;
+}
+
+static enum rc
+noting_pwrite(struct io *io, int fd, const void *p, size_t n, uint64_t at, struct why *why)
+{
+    (void)io;
+    note(fd, 'd', 'm');
+    return io_pwrite(io_posix(), fd, p, n, at, why);
+}
+
+static enum rc
+noting_sync(struct io *io, int fd, struct why *why)
+{
+    (void)io;
+    note(fd, 'D', 'M');
+    return io_sync(io_posix(), fd, why);
+}
+
+static enum rc
+noting_truncate(struct io *io, int fd, uint64_t size, struct why *why)
+{
+    (void)io;
+    note(fd, 't', 'T');
+    return io_truncate(io_posix(), fd, size, why);
+}
+
+START_TEST(checksum_of_synced_bytes_is_replaced_only_after_a_sync_of_what_it_covers)
+{
+    struct io_ops ops = *io_posix()->ops;
+    struct io io = *io_posix();
+    struct why why;
+
+    ops.pwrite = noting_pwrite;
+    ops.sync = noting_sync;
+    ops.truncate = noting_truncate;
+    io.ops = &ops;
+    ck_assert_int_eq(send(&usual, 0, 100), RC_OK);
+    ck_assert_int_eq(dn_sink_sync(&sink, &why), RC_OK);
+    sink.io = &io;
+    data_fd = sink.data_fd;
+    memset(noted, 0, sizeof noted);
+    ck_assert_int_eq(send(&usual, 0, 200), RC_OK);
+    ck_assert_int_eq(send(&usual, 0, 300), RC_OK);
+    ck_assert_int_eq(send(&usual, 0, 900), RC_OK);
+    ck_assert_str_eq(noted, "dDmdDmdDm");
+    ck_assert_int_eq(send(&usual, 512, 1000), RC_OK);       /* nothing of this chunk is durable */
+    ck_assert_str_eq(noted, "dDmdDmdDmdm");
+    sink.io = io_posix();
+}
+END_TEST
+
+/* What the checksum of a cut chunk covers stays until it is durable. */
+START_TEST(cut_inside_a_chunk_makes_the_checksum_durable_before_the_data_go)
+{
+    struct io_ops ops = *io_posix()->ops;
+    struct io io = *io_posix();
+    struct why why;
+
+    ops.pwrite = noting_pwrite;
+    ops.sync = noting_sync;
+    ops.truncate = noting_truncate;
+    io.ops = &ops;
+    ck_assert_int_eq(send(&usual, 0, 5000), RC_OK);
+    ck_assert_int_eq(dn_sink_sync(&sink, &why), RC_OK);
+    data_fd = sink.data_fd;                                 /* the lowest free numbers come again */
+    dn_sink_fini(&sink);
+    memset(noted, 0, sizeof noted);
+    ck_assert_int_eq(dn_sink_open(&sink, &io, data_path, meta_path, 4700, &why), RC_OK);
+    ck_assert_int_eq(sink.data_fd, data_fd);
+    ck_assert_str_eq(noted, "mMtT");
+    sink.io = io_posix();
+}
+END_TEST
+
 Suite *
 suite_dn_sink(void)
 {
@@ -297,6 +382,8 @@ suite_dn_sink(void)
     tcase_add_test(t, reopening_cuts_and_goes_on);
     tcase_add_test(t, reopening_after_a_cut_inside_a_chunk_extends_its_checksum);
     tcase_add_test(t, reopening_a_damaged_last_chunk_is_corrupt);
+    tcase_add_test(t, checksum_of_synced_bytes_is_replaced_only_after_a_sync_of_what_it_covers);
+    tcase_add_test(t, cut_inside_a_chunk_makes_the_checksum_durable_before_the_data_go);
     tcase_add_test(t, verification_keeps_the_longest_good_run);
     tcase_add_test(t, verification_of_an_empty_replica_is_zero);
     suite_add_tcase(s, t);

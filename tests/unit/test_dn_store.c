@@ -9,6 +9,7 @@
 #include "core/base/mem.h"
 #include "core/io/io.h"
 #include "core/net/net.h"
+#include "datanode/agree.h"
 #include "tests/unit/dn_dir.h"
 #include "tests/unit/suites.h"
 
@@ -567,6 +568,134 @@ START_TEST(data_without_checksums_are_corrupt)
 }
 END_TEST
 
+/* --- Recovery. */
+
+static struct dn_found found;
+
+static enum rc
+init_recovery(uint64_t id, uint64_t stamp, uint64_t recovery)
+{
+    struct why why;
+
+    return dn_store_init_recovery(store, (struct block_id){ id }, (struct stamp){ stamp }, (struct stamp){ recovery }, &found,
+                                  &why);
+}
+
+static enum rc
+update_recovered(uint64_t id, uint64_t recovery, uint64_t bytes)
+{
+    unsigned volume;
+    uint64_t seq;
+    struct why why;
+
+    return dn_store_update_recovered(store, (struct block_id){ id }, (struct stamp){ recovery }, bytes, &volume, &seq, &why);
+}
+
+/* The files of a finalized replica agree with each other, byte for byte. */
+static void
+expect_whole(uint64_t id, uint64_t stamp, uint64_t bytes)
+{
+    struct dn_source src;
+    struct dn_meta meta;
+    uint64_t good = 0;
+    struct why why;
+
+    ck_assert_int_eq(dn_store_read(store, (struct block_id){ id }, (struct stamp){ stamp }, &src, &why), RC_OK);
+    ck_assert_int_eq(src.view.state, RS_FINALIZED);
+    ck_assert_uint_eq(src.view.stamp.v, stamp);
+    ck_assert_uint_eq(src.view.visible, bytes);
+    ck_assert_int_eq(dn_verify_prefix(world.io, src.data_fd, src.meta_fd, &good, &meta, &why), RC_OK);
+    ck_assert_uint_eq(good, bytes);
+    dn_source_fini(store, &src);
+}
+
+START_TEST(recovered_replica_is_finalized_with_the_agreed_bytes)
+{
+    struct writer w;
+
+    ck_assert_int_eq(begin(&w, DTP_SETUP_CREATE, 7, 1001, 0, 0), RC_OK);
+    put(&w, 0, 5000);
+    leave(&w);
+    ck_assert_int_eq(init_recovery(7, 1001, 1005), RC_OK);
+    ck_assert(found.found && found.state == RS_RBW && found.bytes == 5000 && found.stamp.v == 1001);
+    ck_assert_int_eq(find(7).state, RS_RBW);            /* readers see it as before */
+    ck_assert_int_eq(begin(&w, DTP_SETUP_STREAMING_RECOVERY, 7, 1001, 1006, 5000), RC_IN_RECOVERY);
+    ck_assert_int_eq(update_recovered(7, 1005, 5001), RC_IO_EXCEPTION);
+    ck_assert_int_eq(update_recovered(7, 1005, 4700), RC_OK);
+    ck_assert_int_eq(update_recovered(7, 1005, 4700), RC_OK);           /* said again */
+    ck_assert_int_eq(update_recovered(7, 1005, 4600), RC_STALE_STAMP);
+    expect_whole(7, 1005, 4700);
+    restart();
+    expect_whole(7, 1005, 4700);
+}
+END_TEST
+
+START_TEST(later_recovery_takes_the_replica_from_an_earlier_one)
+{
+    make_finalized(7, 1001, 3000);
+    ck_assert_int_eq(init_recovery(7, 1001, 1005), RC_OK);
+    ck_assert_int_eq(init_recovery(7, 1001, 1005), RC_OK);              /* asked again */
+    ck_assert_int_eq(init_recovery(7, 1001, 1007), RC_OK);
+    ck_assert(found.state == RS_FINALIZED && found.bytes == 3000);
+    ck_assert_int_eq(init_recovery(7, 1001, 1006), RC_IN_RECOVERY);
+    ck_assert_int_eq(update_recovered(7, 1005, 3000), RC_STALE_STAMP);
+    ck_assert_int_eq(update_recovered(7, 1007, 3000), RC_OK);
+    expect_whole(7, 1007, 3000);
+    ck_assert_int_eq(init_recovery(7, 1001, 1007), RC_STALE_STAMP);     /* stamps never go back */
+    ck_assert_int_eq(init_recovery(7, 1001, 1008), RC_OK);
+    ck_assert_uint_eq(found.stamp.v, 1007);
+    restart();                                                          /* forgets the reservation, and nothing else */
+    ck_assert_int_eq(update_recovered(7, 1008, 3000), RC_STALE_STAMP);
+    expect_whole(7, 1007, 3000);
+}
+END_TEST
+
+START_TEST(finalized_replica_is_cut)
+{
+    static const uint64_t lengths[] = { 69999, 65536, 1025, 513, 512, 511, 1 };
+    uint64_t stamp = 1001;
+
+    make_finalized(7, 1001, 70000);
+    for (size_t i = 0; i < ARRAY_LEN(lengths); i++, stamp++) {
+        ck_assert_int_eq(init_recovery(7, stamp, stamp + 1), RC_OK);
+        ck_assert_int_eq(update_recovered(7, stamp + 1, lengths[i]), RC_OK);
+        expect_whole(7, stamp + 1, lengths[i]);
+    }
+    restart();
+    expect_whole(7, stamp, 1);
+}
+END_TEST
+
+START_TEST(recovery_finds_what_is_no_replica_of_the_block_any_more)
+{
+    struct writer w;
+
+    ck_assert_int_eq(init_recovery(7, 1001, 1005), RC_OK);
+    ck_assert(!found.found);
+    make_finalized(7, 1001, 100);
+    ck_assert_int_eq(init_recovery(7, 1003, 1005), RC_OK);              /* older than the block */
+    ck_assert(found.found && found.stamp.v == 1001);
+    ck_assert_int_eq(update_recovered(7, 1005, 100), RC_STALE_STAMP);   /* and not reserved */
+    ck_assert_int_eq(begin(&w, DTP_SETUP_APPEND, 7, 1001, 1002, 100), RC_OK);
+    leave(&w);
+}
+END_TEST
+
+START_TEST(replica_met_at_a_restart_is_recovered)
+{
+    struct writer w;
+
+    ck_assert_int_eq(begin(&w, DTP_SETUP_CREATE, 7, 1001, 0, 0), RC_OK);
+    put(&w, 0, 5000);
+    leave(&w);
+    restart();
+    ck_assert_int_eq(init_recovery(7, 1001, 1005), RC_OK);
+    ck_assert(found.state == RS_RWR && found.bytes == 5000);
+    ck_assert_int_eq(update_recovered(7, 1005, 5000), RC_OK);
+    expect_whole(7, 1005, 5000);
+}
+END_TEST
+
 Suite *
 suite_dn_store(void)
 {
@@ -597,6 +726,11 @@ suite_dn_store(void)
     tcase_add_test(t, damage_is_reported_once);
     tcase_add_test(t, damage_of_an_older_stamp_is_not_reported);
     tcase_add_test(t, data_without_checksums_are_corrupt);
+    tcase_add_test(t, recovered_replica_is_finalized_with_the_agreed_bytes);
+    tcase_add_test(t, later_recovery_takes_the_replica_from_an_earlier_one);
+    tcase_add_test(t, finalized_replica_is_cut);
+    tcase_add_test(t, recovery_finds_what_is_no_replica_of_the_block_any_more);
+    tcase_add_test(t, replica_met_at_a_restart_is_recovered);
     suite_add_tcase(s, t);
     return s;
 }
