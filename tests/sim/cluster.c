@@ -9,8 +9,10 @@
 #include "core/io/thread.h"
 #include "core/net/net.h"
 #include "datanode/dn.h"
+#include "namenode/copies.h"
 #include "namenode/db.h"
 #include "namenode/nn.h"
+#include "namenode/recover.h"
 #include "namenode/txlog.h"
 #include "namenode/verify.h"
 
@@ -61,6 +63,8 @@ cluster_conf(struct cluster *c, const struct machine *m, unsigned who, struct co
     for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
         if (conf_set_pair(ret, pairs[i], "sim", &why) != RC_OK)
             sim_fail(c->s, "%s: %s", pairs[i], why.text);
+    if (who == NN && c->has_copy && conf_set_pair(ret, "dfs.namenode.name.dir=/name,/copy", "sim", &why) != RC_OK)
+        sim_fail(c->s, "two name directories: %s", why.text);
     if (who != DN)
         return;
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
@@ -100,6 +104,28 @@ check_replay(struct machine *m, const struct conf *conf)
     sqlvfs_free(v);
 }
 
+/* So does what the copy of the log holds, from its backup on. */
+static void
+check_copy(struct machine *m, const struct conf *conf)
+{
+    const struct world *w = sim_node_world(m->node);
+    struct nn_db from = { .sql = NULL }, rebuilt = { .sql = NULL };
+    struct nn_recovered r;
+    struct sqlvfs *v;
+    struct why why;
+
+    if (nn_rebuild(w, conf, "/copy", "/name/rebuilt.db", &r, &why) != RC_OK ||
+        sqlvfs_new(w, "copy", &v, &why) != RC_OK ||
+        nn_db_open(&from, v, "/name/namespace.db", false, conf, &why) != RC_OK ||
+        nn_db_open(&rebuilt, v, "/name/rebuilt.db", true, conf, &why) != RC_OK ||
+        nn_txlog_compare(&from, &rebuilt, &why) != RC_OK)
+        sim_fail(m->cluster->s, "the copy does not give the tables: %s", why.text);
+    sim_note(m->cluster->s, "copy_equal", "backup=%llu txid=%llu", (unsigned long long)r.backup, (unsigned long long)r.txid);
+    nn_db_fini(&from);
+    nn_db_fini(&rebuilt);
+    sqlvfs_free(v);
+}
+
 static void
 run_namenode(void *arg)
 {
@@ -110,6 +136,7 @@ run_namenode(void *arg)
     struct conf conf;
     struct why why;
     struct nn *nn;
+    bool copy_ready;
 
     cluster_conf(m->cluster, m, NN, &conf);
     o.conf = &conf;
@@ -128,8 +155,11 @@ run_namenode(void *arg)
     nn_stop(nn);
     if (nn_has_failed(nn))
         end_process(m, "namenode has failed", NULL);
+    copy_ready = nn_copies_ready(nn->copies) > 0;
     nn_free(nn);
     check_replay(m, &conf);
+    if (copy_ready)         /* else it was dropped, or its backup has not ended */
+        check_copy(m, &conf);
     conf_fini(&conf);
     m->cluster->has_stopped = true;
 }
@@ -174,6 +204,7 @@ cluster_init(struct cluster *c, struct sim *s, bool in_order, void (*client_main
 
     memset(c, 0, sizeof *c);
     c->s = s;
+    c->has_copy = rng_below(sim_rng(s), 3) == 0;
     c->has_two_volumes = rng_below(sim_rng(s), 3) == 0;
     machine_init(c, &c->namenode, "nn", 1, run_namenode);
     while (in_order && !c->namenode.is_serving)

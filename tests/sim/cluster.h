@@ -32,6 +32,7 @@ struct cluster {
     struct sim *s;
     struct machine namenode, datanodes[CLUSTER_DATANODES], client;
     bool has_two_volumes;   /* each DataNode, and goes on with one of them */
+    bool has_copy;          /* the NameNode has a second name directory */
     bool wants_stop;        /* the NameNode is to end in good order */
     bool has_stopped;       /* it did, and its log gives its tables */
     bool is_damaged;        /* the NameNode's files were: it may refuse to start */
