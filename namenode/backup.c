@@ -66,7 +66,6 @@ copy_pages(struct nn_copies *set, sqlite3 *from, sqlite3 *to, struct why *why)
             rc = why_rc(why, RC_STOPPED);
             break;
         }
-        CRASH_POINT(nn_backup_step);
         thread_sleep_until(w->threads, clock_deadline(w->clock, STEP_PAUSE_MS));
     }
     end = sqlite3_backup_finish(b);
@@ -92,6 +91,7 @@ write_backup(struct nn_copies *set, const char *path, uint64_t *ret_txid, struct
         (rc = nn_exec(&from, SQL_BEGIN, why)) != RC_OK || (rc = nn_txlog_last(&from, ret_txid, why)) != RC_OK ||
         (rc = copy_pages(set, from.sql, to, why)) != RC_OK)
         goto out;
+    CRASH_POINT(nn_backup_written);
     (void)sqlite3_close(to);            /* nothing is open on it */
     to = NULL;
     if ((rc = io_open(nn->world->io, path, IO_READ | IO_WRITE, &fd, why)) == RC_OK)

@@ -158,7 +158,7 @@ nn_copies_advise(const struct nn_copies *set, struct why *why)
 {
     const struct nn_copy *c = best(set);
 
-    if (c == NULL || (why->rc != RC_CORRUPT && why->rc != RC_IO && why->rc != RC_BAD_FORMAT))
+    if (c == NULL || strstr(why->text, "--recover-from") != NULL || (why->rc != RC_CORRUPT && why->rc != RC_IO && why->rc != RC_BAD_FORMAT))
         return why->rc;
     return why_prefix(why, "the database cannot be read; namenode --recover-from %s rebuilds it up to transaction %" PRIu64,
                       c->dir, c->found.last);

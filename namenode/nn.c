@@ -136,10 +136,8 @@ open_database(struct nn *nn, struct why *why)
 
     if ((rc = sqlvfs_new(nn->world, "namenode", &nn->vfs, why)) != RC_OK ||
         (rc = nn_core_new(nn, &nn->core, why)) != RC_OK ||
-        (rc = nn_schema_check(&nn->core->db, &empty, why)) != RC_OK) {
-        rc = nn_copies_advise(nn->copies, why);
+        (rc = nn_schema_check(&nn->core->db, &empty, why)) != RC_OK)
         goto out;
-    }
     if (empty && (rc = format(nn, why)) != RC_OK)
         goto out;
     CRASH_POINT(nn_opened);
@@ -153,7 +151,11 @@ open_database(struct nn *nn, struct why *why)
     nn->core->disk_full = full;
     CRASH_POINT(nn_loaded);
 out:
-    return rc == RC_OK ? rc : why_prefix(why, "%s", nn->db_path);
+    if (rc != RC_OK) {
+        (void)why_prefix(why, "%s", nn->db_path);
+        rc = nn_copies_advise(nn->copies, why);
+    }
+    return rc;
 }
 
 enum rc

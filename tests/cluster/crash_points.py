@@ -27,7 +27,8 @@ from record import record                       # noqa: E402
 REACH = 30      # seconds to get to a point
 SETTINGS = ["dfs.blocksize=1m", "dfs.namenode.fs-limits.min-block-size=64k", "dfs.heartbeat.interval=200ms",
             "millrace.namenode.dead-node-interval=5s", "dfs.namenode.redundancy.interval=200ms",
-            "mapreduce.jobtracker.expire.trackers.interval=2s", "millrace.locality.wait=50ms"]
+            "mapreduce.jobtracker.expire.trackers.interval=2s", "millrace.locality.wait=50ms", "dfs.namenode.name.dir={dir}/nn,{dir}/copy",
+            "dfs.namenode.checkpoint.txns=100"]
 # What a run passes once, or each tracker a few times; of the engine's, what is passed with every call.
 SELDOM = ("nn_opened", "nn_loaded", "nn_registered", "dn_registering", "nn_range_reported", "dn_hashes_sent")
 OFTEN = ("jt_before_commit", "jt_after_commit", "jt_answered")

@@ -4,7 +4,8 @@
         nodes = 3
         def test_small_file_comes_back(self): self.dfs("put", ...)
 
-BIN in the environment is the folder of the programs (default build/bin). One cluster a test class.
+BIN in the environment is the folder of the programs (default build/bin). One cluster a test class; {dir} in a setting
+is the folder of its daemons.
 """
 import json
 import os
@@ -47,7 +48,7 @@ class Cluster:
         self.folder = folder or tempfile.mkdtemp(prefix="millrace-test-")
         os.chmod(self.folder, 0o755)
         self.dir = os.path.join(self.folder, "c")
-        self.nodes, self.settings = nodes, list(settings)
+        self.nodes, self.settings = nodes, [s.replace("{dir}", self.dir) for s in settings]
 
     def start(self):
         args = [program("millrace"), "mini", self.dir, "--nodes", str(self.nodes), "--detach"]
