@@ -1,5 +1,6 @@
 #include "jobtracker/core.h"
 
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,6 +10,7 @@
 #include "jobtracker/sched.h"
 
 #define ENDED_JOBS_MAX 1000         /* kept, in memory and in the database */
+#define CODES_KEPT 64               /* shared objects that no job runs */
 #define TRACKERS_MAX 100000
 #define LOST_REPORTS_MAX 3          /* reduces that could not fetch an output before it counts as lost */
 #define COMMIT_AGAIN_MS 1000
@@ -81,6 +83,11 @@ push_work(struct jt_core *c, struct jt_job *j, const struct jt_now *now)
         j->committing = true;
         j->commit_again_ms = 0;
         LL_APPEND(c->works, w);
+    }
+    if (jt_job_state_is_over(j->state) && !j->cleaned && j->live_count == 0 && j->spec->results) {
+        j->cleaned = true;              /* it has nothing in the filesystem */
+        jt_store_job_put(c->store, j);
+        return;
     }
     if (jt_job_state_is_over(j->state) && !j->cleaned && !j->cleaning && j->live_count == 0) {
         if ((w = work_new(WORK_CLEAN, j)) == NULL) {
@@ -246,6 +253,10 @@ commit_if_done(struct jt_core *c, struct jt_job *j, const struct jt_now *now)
     for (uint32_t i = 0; j->reduce_count != 0 && i < j->map_count; i++)
         kill_attempts(&j->maps[i], now);
     jt_job_set_state(j, JOB_COMMITTING, now);
+    if (j->spec->results) {
+        end_job(c, j, JOB_SUCCEEDED, "", now);
+        return;
+    }
     jt_store_job_put(c->store, j);
     push_work(c, j, now);
 }
@@ -257,6 +268,65 @@ jt_core_resume(struct jt_core *c, struct jt_job *j, const struct jt_now *now)
     push_work(c, j, now);
 }
 
+/* Never the client's word for it: others may run what is kept under this name. */
+static enum rc
+set_digest(JtJobSpec *spec, const void *code, size_t n, struct why *why)
+{
+    uint8_t *digest = mem_alloc(JT_DIGEST_BYTES);
+
+    if (digest == NULL || EVP_Digest(code, n, digest, NULL, EVP_sha256(), NULL) != 1) {
+        mem_free(digest);
+        return why_rc(why, RC_NOMEM);
+    }
+    if (spec->has_code_digest)
+        mem_free(spec->code_digest.data);
+    spec->has_code_digest = true;
+    spec->code_digest = (ProtobufCBinaryData){ JT_DIGEST_BYTES, digest };
+    return RC_OK;
+}
+
+static bool
+is_code_used(const struct jt_core *c, const uint8_t *digest)
+{
+    const struct jt_job *j;
+
+    DL_FOREACH(c->jobs, j)
+        if (!j->cleaned && j->spec->has_code_digest && memcmp(j->spec->code_digest.data, digest, JT_DIGEST_BYTES) == 0)
+            return true;
+    return false;
+}
+
+/* Keep a shared object; old ones that no job runs go. */
+static void
+keep_code(struct jt_core *c, const uint8_t *digest, const void *code, size_t n)
+{
+    uint8_t old[JT_DIGEST_BYTES];
+
+    jt_store_code_put(c->store, digest, code, n);
+    for (uint32_t newer = CODES_KEPT; jt_store_code_old(c->store, newer, old);)
+        if (is_code_used(c, old))
+            newer++;
+        else
+            jt_store_code_drop(c->store, old);
+}
+
+/* A driver's next job: it has read what the one before gave back. */
+static void
+drop_results_before(struct jt_core *c, const struct jt_job *next)
+{
+    struct jt_job *j;
+
+    if (!next->spec->has_session)
+        return;
+    DL_FOREACH(c->jobs, j) {
+        if (!j->spec->results || j->results_dropped || !j->spec->has_session || !jt_job_state_is_over(j->state) ||
+            memcmp(j->spec->session.data, next->spec->session.data, JT_SESSION_BYTES) != 0)
+            continue;
+        j->results_dropped = true;
+        jt_store_results_drop(c->store, j->number);
+    }
+}
+
 enum rc
 jt_core_submit(struct jt_core *c, const struct jt_now *now, const char *user, const uint8_t *submit_id, JtJobSpec *spec,
                const void *code, size_t code_bytes, struct jt_job **ret, struct why *why)
@@ -264,7 +334,7 @@ jt_core_submit(struct jt_core *c, const struct jt_now *now, const char *user, co
     struct jt_job *j;
     enum rc rc;
 
-    if ((rc = jt_spec_check(spec, why)) != RC_OK) {
+    if ((rc = jt_spec_check(spec, why)) != RC_OK || (code != NULL && (rc = set_digest(spec, code, code_bytes, why)) != RC_OK)) {
         jt_spec_free(spec);
         return rc;
     }
@@ -272,12 +342,16 @@ jt_core_submit(struct jt_core *c, const struct jt_now *now, const char *user, co
         return rc;
     memcpy(j->submit_id, submit_id, sizeof j->submit_id);
     rng_bytes(c->rng, j->token, sizeof j->token);
-    jt_store_job_add(c->store, j, code, code_bytes);
+    if (code != NULL)
+        keep_code(c, spec->code_digest.data, code, code_bytes);
+    drop_results_before(c, j);
+    jt_store_job_add(c->store, j);
     add_job(c, j);
     drop_oldest(c);
     log_info("job_submitted", "job=%s user=%s maps=%u reduces=%u", j->id, user, j->map_count, j->reduce_count);
     c->slots_changed = true;
-    push_prepare(c, j);
+    if (!spec->results)
+        push_prepare(c, j);
     commit_if_done(c, j, now);          /* no map and no reduce: an empty output */
     *ret = j;
     return RC_OK;
@@ -419,6 +493,20 @@ attempt_won(struct jt_attempt *a, const struct jt_now *now)
         tell_reduces(j, ORDER_MAP_DONE, t->index, a->number);
 }
 
+static void
+keep_result(struct jt_core *c, struct jt_attempt *a, const TtEndedRequest *req, const struct jt_now *now)
+{
+    struct jt_job *j = a->task->job;
+    char reason[200];
+
+    jt_store_result_put(c->store, a, req->result.data, req->has_result ? req->result.len : 0);
+    if (jt_store_result_bytes(c->store, j->number) <= JT_RESULTS_MAX)
+        return;
+    (void)snprintf(reason, sizeof reason, "the job gives back more than %zu MB: give it an output", (size_t)(JT_RESULTS_MAX / MB));
+    jt_store_results_drop(c->store, j->number);
+    end_job(c, j, JOB_FAILED, reason, now);
+}
+
 void
 jt_core_ended(struct jt_core *c, const struct jt_now *now, struct jt_tracker *t, const TtEndedRequest *req,
               bool *ret_accepted)
@@ -444,6 +532,8 @@ jt_core_ended(struct jt_core *c, const struct jt_now *now, struct jt_tracker *t,
     else if (req->how == TT_ENDED_REQUEST__HOW__SUCCEEDED && j->state == JOB_RUNNING && a->task->winner == NULL) {
         attempt_won(a, now);
         *ret_accepted = true;
+        if (j->spec->results && (j->reduce_count == 0 || !a->task->is_map))
+            keep_result(c, a, req, now);
     } else
         jt_attempt_set_state(a, req->how == TT_ENDED_REQUEST__HOW__FAILED ? ATTEMPT_FAILED : ATTEMPT_KILLED, now);
     jt_store_attempt_put(c->store, a);
@@ -643,7 +733,6 @@ jt_core_cleaned(struct jt_core *c, const struct jt_now *now, uint64_t job, enum 
     }
     j->cleaned = true;
     jt_store_job_put(c->store, j);
-    jt_store_code_drop(c->store, j->number);
 }
 
 /* ---- time ---- */

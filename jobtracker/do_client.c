@@ -32,7 +32,13 @@ jt_do_job_submit(struct jt *jt, struct rpc_call *call, const JtSubmitRequest *re
 
     if (req->submit_id.len != JT_SUBMIT_ID_BYTES)
         return why_set(why, RC_BAD_MESSAGE, "submit_id has %zu bytes, not %d", req->submit_id.len, JT_SUBMIT_ID_BYTES);
-    if (req->code.len == 0 || req->code.len > CODE_MAX)
+    if (!req->has_code && (!req->spec->has_code_digest || req->spec->code_digest.len != JT_DIGEST_BYTES ||
+                           !jt_store_code_has(jt->core.store, req->spec->code_digest.data))) {
+        ret->job = NONE;
+        ret->has_need_code = ret->need_code = true;
+        return RC_OK;
+    }
+    if (req->has_code && (req->code.len == 0 || req->code.len > CODE_MAX))
         return why_set(why, RC_BAD_JOB, "the shared object has %zu bytes; 1 to %zu are taken", req->code.len, CODE_MAX);
     if ((j = jt_core_find_submitted(&jt->core, req->submit_id.data)) != NULL) {
         ret->job = j->id;
@@ -40,6 +46,8 @@ jt_do_job_submit(struct jt *jt, struct rpc_call *call, const JtSubmitRequest *re
     }
     if ((rc = jt_spec_check(req->spec, why)) != RC_OK)
         return rc;
+    if (req->spec->results)
+        return jt_submit_checked(jt, call, why);        /* there is no output to look at */
     if ((item = mem_zalloc(sizeof *item)) == NULL)
         return why_rc(why, RC_NOMEM);
     item->kind = ITEM_CHECKED;
@@ -64,12 +72,17 @@ jt_submit_checked(struct jt *jt, struct rpc_call *call, struct why *why)
         ret->job = j->id;
         return RC_OK;
     }
+    if (!req->has_code && !jt_store_code_has(jt->core.store, req->spec->code_digest.data)) {   /* dropped meanwhile */
+        ret->job = NONE;
+        ret->has_need_code = ret->need_code = true;
+        return RC_OK;
+    }
     if ((packed = mem_alloc(n + 1)) == NULL)
         return why_rc(why, rc);
     (void)jt_job_spec__pack(req->spec, packed);
     if ((rc = jt_spec_unpack(packed, n, &spec, why)) == RC_OK)
-        rc = jt_core_submit(&jt->core, &jt->now, call->user, req->submit_id.data, spec, req->code.data, req->code.len, &j,
-                            why);
+        rc = jt_core_submit(&jt->core, &jt->now, call->user, req->submit_id.data, spec, req->has_code ? req->code.data : NULL,
+                            req->code.len, &j, why);
     mem_free(packed);
     if (rc == RC_OK)
         ret->job = j->id;
@@ -211,6 +224,41 @@ fill_status(struct jt *jt, const struct jt_job *j, struct arena *arena, bool who
     return RC_OK;
 }
 
+struct results {
+    struct arena *arena;
+    JtStatusReply *reply;
+};
+
+static enum rc
+add_result(void *arg, const void *p, size_t n)
+{
+    struct results *r = arg;
+    ProtobufCBinaryData *row = &r->reply->results[r->reply->n_results];
+
+    if ((row->data = (uint8_t *)arena_strndup(r->arena, p ? p : "", n)) == NULL)
+        return RC_NOMEM;
+    row->len = n;
+    r->reply->n_results++;
+    return RC_OK;
+}
+
+static enum rc
+fill_reply(struct jt *jt, const struct jt_job *j, struct rpc_call *call, JtStatusReply *ret, struct why *why)
+{
+    const JtStatusRequest *req = (const JtStatusRequest *)(const void *)call->request;
+    struct results r = { &call->arena, ret };
+    enum rc rc = fill_status(jt, j, &call->arena, true, &ret->status);
+
+    if (rc != RC_OK)
+        return why_rc(why, rc);
+    if (!req->results || !j->spec->results || j->state != JOB_SUCCEEDED)
+        return RC_OK;
+    call->arena.limit += 3 * JT_RESULTS_MAX;            /* as rows, and encoded */
+    if ((ret->results = arena_calloc(r.arena, (size_t)j->map_count + j->reduce_count + 1, sizeof *ret->results)) == NULL)
+        return why_rc(why, RC_NOMEM);
+    return jt_store_results(jt->core.store, j->number, add_result, &r, why);
+}
+
 enum rc
 jt_do_job_status(struct jt *jt, struct rpc_call *call, const JtStatusRequest *req, JtStatusReply *ret, bool *ret_held,
                  struct why *why)
@@ -221,15 +269,15 @@ jt_do_job_status(struct jt *jt, struct rpc_call *call, const JtStatusRequest *re
 
     if ((rc = jt_core_get_job(&jt->core, req->job, &j, why)) != RC_OK)
         return rc;
-    if (!req->has_version || req->version != j->version || jt_job_state_is_over(j->state) || req->max_wait_ms == 0) {
-        rc = fill_status(jt, j, &call->arena, true, &ret->status);
-        return rc == RC_OK ? RC_OK : why_rc(why, rc);
-    }
+    if (jt_job_state_is_over(j->state) || req->max_wait_ms == 0 ||
+        (!req->until_over && (!req->has_version || req->version != j->version)))
+        return fill_reply(jt, j, call, ret, why);
     if ((wait = arena_zalloc(&call->arena, sizeof *wait)) == NULL)
         return why_rc(why, RC_NOMEM);
     wait->call = call;
     wait->job = j->number;
     wait->version = req->version;
+    wait->until_over = req->until_over;
     wait->not_before_ms = jt->now.mono_ms + WATCH_MS;
     wait->deadline_ms = jt->now.mono_ms + (req->max_wait_ms < WAIT_MAX_MS ? req->max_wait_ms : WAIT_MAX_MS);
     DL_APPEND(jt->status_waits, wait);
@@ -249,11 +297,11 @@ jt_serve_status_waits(struct jt *jt)
         enum rc rc;
 
         if (j != NULL && !jt_job_state_is_over(j->state) && jt->now.mono_ms < wait->deadline_ms &&
-            (j->version == wait->version || jt->now.mono_ms < wait->not_before_ms))
+            (wait->until_over || j->version == wait->version || jt->now.mono_ms < wait->not_before_ms))
             continue;
         DL_DELETE(jt->status_waits, wait);
-        rc = j == NULL ? RC_JOB_NOT_FOUND : fill_status(jt, j, &wait->call->arena, true, &ret->status);
-        jt_answer(jt, wait->call, rc, rc == RC_OK ? NULL : (why_rc(&why, rc), &why));
+        rc = j == NULL ? why_rc(&why, RC_JOB_NOT_FOUND) : fill_reply(jt, j, wait->call, ret, &why);
+        jt_answer(jt, wait->call, rc, &why);
     }
 }
 

@@ -65,6 +65,15 @@ jt_do_tt_output_lost(struct jt *jt, struct rpc_call *call UNUSED, const TtOutput
     return RC_OK;
 }
 
+static bool
+has_code(const TtGetJobRequest *req, const JtJobSpec *spec)
+{
+    for (size_t i = 0; i < req->n_have; i++)
+        if (req->have[i].len == JT_DIGEST_BYTES && memcmp(req->have[i].data, spec->code_digest.data, JT_DIGEST_BYTES) == 0)
+            return true;
+    return false;
+}
+
 enum rc
 jt_do_tt_get_job(struct jt *jt, struct rpc_call *call, const TtGetJobRequest *req, TtGetJobReply *ret,
                  bool *ret_held UNUSED, struct why *why)
@@ -82,13 +91,16 @@ jt_do_tt_get_job(struct jt *jt, struct rpc_call *call, const TtGetJobRequest *re
         return why_set(why, RC_JOB_NOT_FOUND, "job %u is over", (unsigned)req->job);
     if ((spec = arena_alloc(&call->arena, sizeof *spec)) == NULL)
         return why_rc(why, RC_NOMEM);
-    if ((rc = jt_store_code(jt->core.store, j->number, &code, &n, why)) != RC_OK)
-        return rc;
-    ret->code.data = (uint8_t *)arena_strndup(&call->arena, code, n);
-    ret->code.len = n;
-    mem_free(code);
-    if (ret->code.data == NULL)
-        return why_rc(why, RC_NOMEM);
+    if (!has_code(req, j->spec)) {
+        if ((rc = jt_store_code(jt->core.store, j->spec->code_digest.data, &code, &n, why)) != RC_OK)
+            return rc;
+        ret->has_code = true;
+        ret->code.data = (uint8_t *)arena_strndup(&call->arena, code, n);
+        ret->code.len = n;
+        mem_free(code);
+        if (ret->code.data == NULL)
+            return why_rc(why, RC_NOMEM);
+    }
     *spec = *j->spec;
     spec->maps = NULL;                  /* each map comes with its order */
     spec->n_maps = 0;

@@ -6,6 +6,8 @@
 #include "core/base/mem.h"
 
 #define MAPS_MAX 1000000
+#define SIDES_MAX 100
+#define SIDE_DATA_MAX (1 * MB)
 #define REDUCES_MAX 100000
 #define COUNTERS_MAX 1000
 
@@ -42,18 +44,42 @@ jt_spec_free(JtJobSpec *spec)
         jt_job_spec__free_unpacked(spec, &heap);
 }
 
+static enum rc
+check_sides(const JtJobSpec *spec, struct why *why)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < spec->n_sides; i++) {
+        const JtSide *s = spec->sides[i];
+
+        if (s->path != NULL && s->path[0] != '/')
+            return why_set(why, RC_BAD_JOB, "side file \"%s\" is no absolute path", s->path);
+        bytes += s->has_data ? s->data.len : 0;
+    }
+    if (spec->n_sides > SIDES_MAX || bytes > SIDE_DATA_MAX)
+        return why_set(why, RC_BAD_JOB, "%zu side files with %zu bytes of data: at most %d with 1 MB; write large ones to the "
+                       "filesystem", spec->n_sides, bytes, SIDES_MAX);
+    return RC_OK;
+}
+
 enum rc
 jt_spec_check(const JtJobSpec *spec, struct why *why)
 {
     size_t n = strlen(spec->output);
+    enum rc rc;
 
     if (spec->n_maps > MAPS_MAX || spec->reduces > REDUCES_MAX)
         return why_set(why, RC_BAD_JOB, "%zu maps and %u reduces: at most %d and %d", spec->n_maps, spec->reduces,
                        MAPS_MAX, REDUCES_MAX);
     if (spec->map_attempts == 0 || spec->reduce_attempts == 0)
         return why_set(why, RC_BAD_JOB, "a task needs at least one attempt");
-    if (n < 2 || spec->output[0] != '/' || spec->output[n - 1] == '/' || strstr(spec->output, "//") != NULL)
+    if (spec->results ? n != 0 : n < 2 || spec->output[0] != '/' || spec->output[n - 1] == '/' || strstr(spec->output, "//") != NULL)
         return why_set(why, RC_BAD_JOB, "the output must be an absolute path below the root, not \"%s\"", spec->output);
+    if ((spec->has_code_digest && spec->code_digest.len != JT_DIGEST_BYTES) ||
+        (spec->has_session && spec->session.len != JT_SESSION_BYTES))
+        return why_set(why, RC_BAD_JOB, "a digest or a session of the wrong length");
+    if ((rc = check_sides(spec, why)) != RC_OK)
+        return rc;
     if (spec->umask > 0777)
         return why_set(why, RC_BAD_JOB, "%o is no umask", spec->umask);
     if (!(spec->slowstart >= 0 && spec->slowstart <= 1))
@@ -68,8 +94,10 @@ jt_spec_check(const JtJobSpec *spec, struct why *why)
 static char *
 work_path(const char *output, const char *id)
 {
-    const char *base = strrchr(output, '/') + 1;
+    const char *base = strrchr(output, '/');
 
+    if (base++ == NULL)
+        return mem_strdup("");          /* a job with results */
     return mem_printf("%.*s.%s.%s", (int)(base - output), output, base, id);
 }
 

@@ -24,6 +24,9 @@
 
 #define JT_SUBMIT_ID_BYTES 16
 #define JT_TOKEN_BYTES 32
+#define JT_DIGEST_BYTES 32          /* of a shared object: SHA-256 */
+#define JT_SESSION_BYTES 16
+#define JT_RESULTS_MAX (16 * MB)    /* of one job */
 
 struct jt_now {
     uint64_t mono_ms, wall_ms;
@@ -91,6 +94,7 @@ struct jt_job {
     bool preparing, cleaning, committing;       /* handed out; one at a time */
     uint64_t commit_again_ms;           /* mono: when a failed commit is tried again; 0 none */
     uint64_t submitted_ms, finished_ms; /* wall */
+    bool results_dropped;               /* its session went on */
     uint64_t version;                   /* grows with each change that `mr` shows */
     char *reason;
     struct jt_attempt *first_failure;

@@ -32,6 +32,7 @@ struct jt_wait {
     struct rpc_call *call;
     uint64_t deadline_ms;           /* mono */
     uint64_t job, version;          /* status */
+    bool until_over;                /* status: the end is all that counts */
     uint64_t not_before_ms;         /* status, while the job runs: nobody watches faster */
     char uuid[37];                  /* waitOrders */
     uint64_t epoch, last_seq;

@@ -8,23 +8,29 @@
 #include "core/io/sqlvfs.h"
 
 enum {
-    S_NEXT_JOB, S_JOB_ADD, S_CODE_ADD, S_JOB_PUT, S_CODE_DROP, S_CODE, S_ATTEMPT, S_LOG_PUT, S_LOG, S_TRACKER,
-    S_DROP_LOGS, S_DROP_ATTEMPTS, S_DROP_JOB, S_LOAD_TRACKERS, S_LOAD_JOBS, S_LOAD_ATTEMPTS, S_COUNT
+    S_NEXT_JOB, S_JOB_ADD, S_CODE_ADD, S_JOB_PUT, S_CODE_DROP, S_CODE, S_CODE_HAS, S_CODE_OLD, S_ATTEMPT, S_LOG_PUT, S_LOG, S_TRACKER,
+    S_RESULT_PUT, S_RESULT_BYTES, S_RESULTS, S_DROP_RESULTS, S_DROP_LOGS, S_DROP_ATTEMPTS, S_DROP_JOB, S_LOAD_TRACKERS, S_LOAD_JOBS, S_LOAD_ATTEMPTS, S_COUNT
 };
 
 static const char *const statements[S_COUNT] = {
     [S_NEXT_JOB] = "SELECT ifnull(max(number), 0) + 1 FROM jobs",
     [S_JOB_ADD] = "INSERT INTO jobs(number, user, state, cleaned, submitted_ms, finished_ms, reason, submit_id, token, spec)"
                   " VALUES(?,?,?,0,?,0,'',?,?,?)",
-    [S_CODE_ADD] = "INSERT INTO code(job, so) VALUES(?,?)",
+    [S_CODE_ADD] = "INSERT OR IGNORE INTO objects(digest, so) VALUES(?,?)",
     [S_JOB_PUT] = "UPDATE jobs SET state=?2, cleaned=?3, finished_ms=?4, reason=?5 WHERE number=?1",
-    [S_CODE_DROP] = "DELETE FROM code WHERE job=?",
-    [S_CODE] = "SELECT so FROM code WHERE job=?",
+    [S_CODE_DROP] = "DELETE FROM objects WHERE digest=?",
+    [S_CODE] = "SELECT so FROM objects WHERE digest=?",
+    [S_CODE_HAS] = "SELECT 1 FROM objects WHERE digest=?",
+    [S_CODE_OLD] = "SELECT digest FROM objects ORDER BY number DESC LIMIT 1 OFFSET ?",
     [S_ATTEMPT] = "INSERT OR REPLACE INTO attempts(job, is_map, task, attempt, state, tracker, locality, started_ms,"
                   " ended_ms, reason, log_path, counters) VALUES(?,?,?,?,?,?,?,?,?,?,?,?)",
     [S_LOG_PUT] = "INSERT OR REPLACE INTO logs(job, is_map, task, attempt, text) VALUES(?,?,?,?,?)",
     [S_LOG] = "SELECT text FROM logs WHERE job=? AND is_map=? AND task=? AND attempt=?",
     [S_TRACKER] = "INSERT OR REPLACE INTO trackers(uuid, name, host, shuffle_port) VALUES(?,?,?,?)",
+    [S_RESULT_PUT] = "INSERT OR REPLACE INTO results(job, task, data) VALUES(?,?,?)",
+    [S_RESULT_BYTES] = "SELECT ifnull(sum(length(data)), 0) FROM results WHERE job=?",
+    [S_RESULTS] = "SELECT data FROM results WHERE job=? ORDER BY task",
+    [S_DROP_RESULTS] = "DELETE FROM results WHERE job=?",
     [S_DROP_LOGS] = "DELETE FROM logs WHERE job=?",
     [S_DROP_ATTEMPTS] = "DELETE FROM attempts WHERE job=?",
     [S_DROP_JOB] = "DELETE FROM jobs WHERE number=?",
@@ -41,7 +47,8 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS jobs(number INTEGER PRIMARY KEY, user TEXT NOT NULL, state INTEGER NOT NULL,"
     " cleaned INTEGER NOT NULL, submitted_ms INTEGER NOT NULL, finished_ms INTEGER NOT NULL, reason TEXT NOT NULL,"
     " submit_id BLOB NOT NULL, token BLOB NOT NULL, spec BLOB NOT NULL);"
-    "CREATE TABLE IF NOT EXISTS code(job INTEGER PRIMARY KEY, so BLOB NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS objects(number INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, so BLOB NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS results(job INTEGER, task INTEGER, data BLOB NOT NULL, PRIMARY KEY(job, task));"
     "CREATE TABLE IF NOT EXISTS attempts(job INTEGER, is_map INTEGER, task INTEGER, attempt INTEGER,"
     " state INTEGER NOT NULL, tracker TEXT NOT NULL, locality INTEGER NOT NULL, started_ms INTEGER NOT NULL,"
     " ended_ms INTEGER NOT NULL, reason TEXT NOT NULL, log_path TEXT NOT NULL, counters BLOB NOT NULL,"
@@ -51,7 +58,7 @@ static const char schema[] =
     "CREATE TABLE IF NOT EXISTS trackers(uuid TEXT PRIMARY KEY, name TEXT NOT NULL, host TEXT NOT NULL,"
     " shuffle_port INTEGER NOT NULL) WITHOUT ROWID;";
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 #define COMMITS_PER_CHECKPOINT 1000
 
 struct jt_store {
@@ -233,7 +240,7 @@ jt_store_next_job(struct jt_store *s)
 }
 
 void
-jt_store_job_add(struct jt_store *s, const struct jt_job *j, const void *code, size_t code_bytes)
+jt_store_job_add(struct jt_store *s, const struct jt_job *j)
 {
     size_t n = jt_job_spec__get_packed_size(j->spec);
     uint8_t *packed = mem_alloc(n + 1);
@@ -253,10 +260,6 @@ jt_store_job_add(struct jt_store *s, const struct jt_job *j, const void *code, s
     bind_blob(st, 7, packed, n);
     run(s, S_JOB_ADD, "job");
     mem_free(packed);
-    st = use(s, S_CODE_ADD);
-    bind_u64(st, 1, j->number);
-    bind_blob(st, 2, code, code_bytes);
-    run(s, S_CODE_ADD, "code");
 }
 
 void
@@ -273,16 +276,9 @@ jt_store_job_put(struct jt_store *s, const struct jt_job *j)
 }
 
 void
-jt_store_code_drop(struct jt_store *s, uint64_t job)
-{
-    bind_u64(use(s, S_CODE_DROP), 1, job);
-    run(s, S_CODE_DROP, "code");
-}
-
-void
 jt_store_job_drop(struct jt_store *s, uint64_t job)
 {
-    for (int which = S_DROP_LOGS; which <= S_DROP_JOB; which++) {
+    for (int which = S_DROP_RESULTS; which <= S_DROP_JOB; which++) {
         bind_u64(use(s, which), 1, job);
         run(s, which, "drop");
     }
@@ -318,11 +314,106 @@ take_blob(struct jt_store *s, sqlite3_stmt *st, uint8_t **ret, size_t *ret_n, st
     return rc;
 }
 
-enum rc
-jt_store_code(struct jt_store *s, uint64_t job, uint8_t **ret, size_t *ret_n, struct why *why)
+/* ---- shared objects ---- */
+
+void
+jt_store_code_put(struct jt_store *s, const uint8_t digest[JT_DIGEST_BYTES], const void *code, size_t n)
 {
-    bind_u64(s->st[S_CODE], 1, job);
+    sqlite3_stmt *st = use(s, S_CODE_ADD);
+
+    bind_blob(st, 1, digest, JT_DIGEST_BYTES);
+    bind_blob(st, 2, code, n);
+    run(s, S_CODE_ADD, "code");
+}
+
+void
+jt_store_code_drop(struct jt_store *s, const uint8_t digest[JT_DIGEST_BYTES])
+{
+    bind_blob(use(s, S_CODE_DROP), 1, digest, JT_DIGEST_BYTES);
+    run(s, S_CODE_DROP, "code");
+}
+
+bool
+jt_store_code_has(struct jt_store *s, const uint8_t digest[JT_DIGEST_BYTES])
+{
+    sqlite3_stmt *st = s->st[S_CODE_HAS];
+    bool has;
+
+    bind_blob(st, 1, digest, JT_DIGEST_BYTES);
+    has = sqlite3_step(st) == SQLITE_ROW;       /* after an error the client sends it once more */
+    (void)sqlite3_reset(st);
+    return has;
+}
+
+enum rc
+jt_store_code(struct jt_store *s, const uint8_t digest[JT_DIGEST_BYTES], uint8_t **ret, size_t *ret_n, struct why *why)
+{
+    bind_blob(s->st[S_CODE], 1, digest, JT_DIGEST_BYTES);
     return take_blob(s, s->st[S_CODE], ret, ret_n, why);
+}
+
+bool
+jt_store_code_old(struct jt_store *s, uint32_t newer, uint8_t ret[JT_DIGEST_BYTES])
+{
+    sqlite3_stmt *st = s->st[S_CODE_OLD];
+    bool found;
+
+    bind_u64(st, 1, newer);
+    if ((found = sqlite3_step(st) == SQLITE_ROW && sqlite3_column_bytes(st, 0) == JT_DIGEST_BYTES))
+        memcpy(ret, sqlite3_column_blob(st, 0), JT_DIGEST_BYTES);
+    (void)sqlite3_reset(st);
+    return found;
+}
+
+/* ---- results ---- */
+
+void
+jt_store_result_put(struct jt_store *s, const struct jt_attempt *a, const void *p, size_t n)
+{
+    sqlite3_stmt *st = use(s, S_RESULT_PUT);
+
+    bind_u64(st, 1, a->task->job->number);
+    bind_u64(st, 2, a->task->index);
+    bind_blob(st, 3, p, n);
+    run(s, S_RESULT_PUT, "result");
+}
+
+uint64_t
+jt_store_result_bytes(struct jt_store *s, uint64_t job)
+{
+    sqlite3_stmt *st = s->st[S_RESULT_BYTES];
+    uint64_t n = 0;
+
+    bind_u64(st, 1, job);
+    if (sqlite3_step(st) == SQLITE_ROW)
+        n = (uint64_t)sqlite3_column_int64(st, 0);
+    (void)sqlite3_reset(st);
+    return n;
+}
+
+void
+jt_store_results_drop(struct jt_store *s, uint64_t job)
+{
+    bind_u64(use(s, S_DROP_RESULTS), 1, job);
+    run(s, S_DROP_RESULTS, "results");
+}
+
+enum rc
+jt_store_results(struct jt_store *s, uint64_t job, enum rc (*on_result)(void *arg, const void *p, size_t n), void *arg,
+                 struct why *why)
+{
+    sqlite3_stmt *st = s->st[S_RESULTS];
+    enum rc rc = RC_OK;
+    int r = SQLITE_DONE;
+
+    bind_u64(st, 1, job);
+    while (rc == RC_OK && (r = sqlite3_step(st)) == SQLITE_ROW)
+        if ((rc = on_result(arg, sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0))) != RC_OK)
+            (void)why_rc(why, rc);
+    if (rc == RC_OK && r != SQLITE_DONE)
+        rc = db_why(s->db, r, why, "results");
+    (void)sqlite3_reset(st);
+    return rc;
 }
 
 static void

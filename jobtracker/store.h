@@ -26,12 +26,27 @@ void jt_store_begin(struct jt_store *s);        /* nothing if a transaction is o
 enum rc jt_store_commit(struct jt_store *s, struct why *why) MUST_CHECK;       /* what began, if anything did */
 
 uint64_t jt_store_next_job(struct jt_store *s);
-void jt_store_job_add(struct jt_store *s, const struct jt_job *j, const void *code, size_t code_bytes);
+void jt_store_job_add(struct jt_store *s, const struct jt_job *j);
 void jt_store_job_put(struct jt_store *s, const struct jt_job *j);      /* state, times, reason, cleaned */
-void jt_store_code_drop(struct jt_store *s, uint64_t job);
 void jt_store_job_drop(struct jt_store *s, uint64_t job);      /* everything of it */
-/* The shared object, on the heap. */
-enum rc jt_store_code(struct jt_store *s, uint64_t job, uint8_t **ret, size_t *ret_n, struct why *why) MUST_CHECK;
+
+/* Shared objects, by their SHA-256. */
+void jt_store_code_put(struct jt_store *s, const uint8_t digest[JT_DIGEST_BYTES], const void *code, size_t n);
+bool jt_store_code_has(struct jt_store *s, const uint8_t digest[JT_DIGEST_BYTES]);
+/* On the heap; RC_NOT_FOUND. */
+enum rc jt_store_code(struct jt_store *s, const uint8_t digest[JT_DIGEST_BYTES], uint8_t **ret, size_t *ret_n,
+                      struct why *why) MUST_CHECK;
+/* The digest of one that has `newer` ones after it; false: there is none. */
+bool jt_store_code_old(struct jt_store *s, uint32_t newer, uint8_t ret[JT_DIGEST_BYTES]);
+void jt_store_code_drop(struct jt_store *s, const uint8_t digest[JT_DIGEST_BYTES]);
+
+/* What the last tasks of a job with results gave back. */
+void jt_store_result_put(struct jt_store *s, const struct jt_attempt *a, const void *p, size_t n);
+uint64_t jt_store_result_bytes(struct jt_store *s, uint64_t job);
+void jt_store_results_drop(struct jt_store *s, uint64_t job);
+/* Each task's, in their order, borrowed for the call. */
+enum rc jt_store_results(struct jt_store *s, uint64_t job, enum rc (*on_result)(void *arg, const void *p, size_t n),
+                         void *arg, struct why *why) MUST_CHECK;
 
 void jt_store_attempt_put(struct jt_store *s, const struct jt_attempt *a);
 void jt_store_log_put(struct jt_store *s, const struct jt_attempt *a, const void *text, size_t n);

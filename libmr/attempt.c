@@ -187,6 +187,18 @@ api_parse_f64(const char *p, size_t n, double *ret)
     return decimal_read(p, n, ret);
 }
 
+static int
+api_side(struct mr_task *t, const char *name, struct mr_bytes *ret)
+{
+    struct attempt *a = of_task(t);
+    struct mr_bytes got = { NULL, 0 };
+
+    attempt_try(a, a->host->ops->side(a->host, name, &got, a->why));
+    if (got.p != NULL)
+        *ret = got;
+    return got.p != NULL;
+}
+
 static uint32_t
 api_number(struct mr_task *t, int what)
 {
@@ -222,6 +234,7 @@ static const struct mr_api api = {
     .path = api_path,
     .f64_text = api_f64_text,
     .parse_f64 = api_parse_f64,
+    .side = api_side,
 };
 
 void
@@ -244,7 +257,7 @@ output_flush(struct attempt *a)
         attempt_fail(a, why_set(a->why, RC_NOMEM, "no memory for a record of output"));
     if (a->out.n == 0)
         return;
-    attempt_try(a, a->host->ops->write(a->host, a->out.p, a->out.n, a->why));
+    attempt_try(a, a->host->ops->write(a->host, NULL, a->out.p, a->out.n, a->why));
     a->progress.counters[MRC_OUTPUT_BYTES] += (int64_t)a->out.n;
     buf_clear(&a->out);
 }
@@ -252,7 +265,13 @@ output_flush(struct attempt *a)
 void
 output_pair(struct attempt *a, struct mr_bytes key, struct mr_bytes value, enum mr_value type)
 {
-    if (a->job->writer == MR_WRITE_RAW) {
+    if (a->spec->results) {
+        struct mr_pair head = { (uint32_t)key.n, (uint32_t)value.n };
+
+        buf_put(&a->out, &head, sizeof head);
+        buf_put(&a->out, key.p, key.n);
+        buf_put(&a->out, value.p, value.n);
+    } else if (a->job->writer == MR_WRITE_RAW) {
         buf_put(&a->out, key.p, key.n);
         buf_put(&a->out, value.p, value.n);
     } else {

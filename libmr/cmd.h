@@ -16,6 +16,7 @@
 #include "core/proto/jobtracker.pb-c.h"
 #include "core/rpc/client.h"
 #include "core/rpc/protocols.h"
+#include "libmr/mr.h"
 
 enum { MR_DONE = 0, MR_FAILED = 1, MR_USAGE = 2 };
 
@@ -54,17 +55,32 @@ bool mr_take_option(struct mr_cmd *c, int argc, char **argv, int *i, int *ret_st
 /* ---- what a job is made of (submit.c) ---- */
 
 struct mr_order {
-    const char *job_path;
     const char *stage;              /* NULL: MR_JOB's */
-    const char **inputs;
+    const char *const *inputs;
     size_t input_count;
-    const char *output;
+    const char *output;             /* NULL: its pairs stay with the JobTracker */
+    const char *second;
+    uint32_t reduces;               /* 0: as configured */
+    const struct mr_side *sides;
+    size_t side_count;
+    const struct mr_pairopt *options;
+    size_t option_count;
     bool overwrite;
     int32_t priority;
 };
 
+/* A shared object of which jobs are submitted, one after the other: it travels once, its input is cut once unless it
+ * changes.  Borrows c and job_path. */
+struct mr_session;
+enum rc mr_session_open(struct mr_cmd *c, const char *job_path, struct mr_session **ret, struct why *why) MUST_CHECK;
+void mr_session_close(struct mr_session *s);
+struct fs *mr_session_fs(struct mr_session *s);
+
 /* Splits, options, code: submit.  *ret_id is in the arena. */
-enum rc mr_submit(struct mr_cmd *c, const struct mr_order *o, struct arena *a, char **ret_id, size_t *ret_maps,
+enum rc mr_submit(struct mr_session *s, const struct mr_order *o, struct arena *a, char **ret_id, size_t *ret_maps,
                   uint32_t *ret_reduces, struct why *why) MUST_CHECK;
+
+/* Run the driver of a .so; returns the exit status.  order: what `mr run` was given. */
+int mr_run_driver(struct mr_cmd *c, const char *job_path, const struct mr_order *order, bool local);
 
 #endif

@@ -7,11 +7,13 @@
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "libmr/cmd.h"
+#include "libmr/elf.h"
 #include "libmr/local.h"
 
 #define ARENA (1 * GB)
 #define STATUS_ARENA (16 * MB)
 #define WAIT_MS 10000
+#define CODE_MAX (64 * MB)
 
 /* ---- progress ---- */
 
@@ -116,10 +118,10 @@ on_attempt(void *arg, bool is_map, uint32_t index, uint32_t count)
 }
 
 static int
-run_local(struct mr_cmd *c, const struct mr_order *o)
+run_local(struct mr_cmd *c, const char *job_path, const struct mr_order *o)
 {
     bool terminal = isatty(STDERR_FILENO) != 0;
-    struct mr_local l = { .w = &c->w, .conf = &c->conf, .job_path = o->job_path, .inputs = o->inputs,
+    struct mr_local l = { .w = &c->w, .conf = &c->conf, .job_path = job_path, .stage = o->stage, .inputs = o->inputs,
                           .input_count = o->input_count, .output = o->output, .on_attempt = on_attempt, .arg = &terminal };
     uint64_t began = clock_mono_ms(c->w.clock);
     struct mr_progress p;
@@ -133,7 +135,7 @@ run_local(struct mr_cmd *c, const struct mr_order *o)
     if (terminal)
         fprintf(stderr, "\n");
     if (rc == RC_OK) {
-        printf("%s: done in %.3f s, output in %s\n", o->job_path, (double)(clock_mono_ms(c->w.clock) - began) / 1000,
+        printf("%s: done in %.3f s, output in %s\n", job_path, (double)(clock_mono_ms(c->w.clock) - began) / 1000,
                o->output);
         for (int i = 0; i < MRC_COUNT; i++)
             if (p.counters[i] != 0)
@@ -153,52 +155,58 @@ is_word(const char *arg, const char *word)
     return strcmp(arg, word) == 0 || (arg[0] == '-' && strcmp(arg + 1, word) == 0);
 }
 
-/* Words into o and *ret_local; -1, or the exit status. */
+/* What `mr run` was told. */
+struct told {
+    struct mr_order o;
+    const char **inputs;            /* o.inputs, writable */
+    const char *job_path;
+    bool local;
+};
+
+/* Words into t; -1, or the exit status. */
 static int
-parse(struct mr_cmd *c, int argc, char **argv, struct mr_order *o, bool *ret_local)
+parse(struct mr_cmd *c, int argc, char **argv, struct told *t)
 {
     int status = -1;
 
     for (int i = 0; i < argc && status == -1; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
-        bool takes = is_word(argv[i], "-input") || is_word(argv[i], "-output") || is_word(argv[i], "-priority");
+        bool takes = is_word(argv[i], "-input") || is_word(argv[i], "-output") || is_word(argv[i], "-priority") ||
+                     is_word(argv[i], "-stage");
 
         if (mr_take_option(c, argc, argv, &i, &status))
             continue;
         if (takes && value == NULL)
             return mr_misused("%s needs a value", argv[i]);
         if (is_word(argv[i], "-input"))
-            o->inputs[o->input_count++] = value;
+            t->inputs[t->o.input_count++] = value;
         else if (is_word(argv[i], "-output"))
-            o->output = value;
+            t->o.output = value;
+        else if (is_word(argv[i], "-stage"))
+            t->o.stage = value;
         else if (is_word(argv[i], "-priority"))
-            o->priority = (int32_t)strtol(value, NULL, 10);
+            t->o.priority = (int32_t)strtol(value, NULL, 10);
         else if (is_word(argv[i], "-local"))
-            *ret_local = true;
+            t->local = true;
         else if (is_word(argv[i], "-overwrite"))
-            o->overwrite = true;
+            t->o.overwrite = true;
         else if (argv[i][0] == '-')
             return mr_misused("no option %s", argv[i]);
-        else if (o->job_path != NULL)
+        else if (t->job_path != NULL)
             return mr_misused("one job at a time: %s is one too many", argv[i]);
         else
-            o->job_path = argv[i];
+            t->job_path = argv[i];
         i += takes;
     }
-    if (status != -1)
-        return status;
-    if (o->job_path == NULL)
+    if (status == -1 && t->job_path == NULL)
         return mr_misused("%s: which job? give a .so", "run");
-    if (o->input_count == 0)
-        return mr_misused("%s: give -input PATH", "run");
-    if (o->output == NULL)
-        return mr_misused("%s: give -output PATH", "run");
-    return -1;
+    return status;
 }
 
 static int
-run_remote(struct mr_cmd *c, const struct mr_order *o)
+run_remote(struct mr_cmd *c, const char *job_path, const struct mr_order *o)
 {
+    struct mr_session *session;
     struct arena a;
     struct why why;
     size_t maps = 0;
@@ -206,15 +214,33 @@ run_remote(struct mr_cmd *c, const struct mr_order *o)
     char *id;
     int status;
 
+    if (mr_session_open(c, job_path, &session, &why) != RC_OK)
+        return mr_complain(&why);
     arena_init(&a, ARENA);
-    if (mr_submit(c, o, &a, &id, &maps, &reduces, &why) != RC_OK) {
+    if (mr_submit(session, o, &a, &id, &maps, &reduces, &why) != RC_OK) {
         status = mr_complain(&why);
     } else {
         fprintf(stderr, "%s: %zu maps, %u reduces\n", id, maps, reduces);
         status = wait_for_end(c, id);
     }
     arena_fini(&a);
+    mr_session_close(session);
     return status;
+}
+
+static bool
+has_driver(struct mr_cmd *c, const char *path)
+{
+    uint8_t *p = NULL;
+    struct why why;
+    size_t n;
+    bool has;
+
+    if (io_read_file(c->w.io, path, CODE_MAX, &p, &n, &why) != RC_OK)
+        return false;                   /* whoever needs the file says so */
+    has = mr_elf_exports(p, n, MR_DRIVER_SYMBOL);
+    mem_free(p);
+    return has;
 }
 
 /* "wordcount" is the installed job of that name, or the one built beside this program. */
@@ -240,24 +266,35 @@ find_job(struct mr_cmd *c, const char *name)
     return NULL;
 }
 
+static int
+run_told(struct mr_cmd *c, const struct told *t)
+{
+    if (t->o.stage == NULL && has_driver(c, t->job_path))
+        return mr_run_driver(c, t->job_path, &t->o, t->local);
+    if (t->o.input_count == 0)
+        return mr_misused("%s: give -input PATH", "run");
+    if (t->o.output == NULL)
+        return mr_misused("%s: give -output PATH", "run");
+    return t->local ? run_local(c, t->job_path, &t->o) : run_remote(c, t->job_path, &t->o);
+}
+
 int
 mr_cmd_run(struct mr_cmd *c, int argc, char **argv)
 {
-    const char **inputs = mem_calloc((size_t)argc + 1, sizeof *inputs);
-    struct mr_order o = { .inputs = inputs };
-    bool local = false;
+    struct told t = { .inputs = mem_calloc((size_t)argc + 1, sizeof *t.inputs) };
     char *found = NULL;
     int status;
 
-    if (inputs == NULL)
+    if (t.inputs == NULL)
         return MR_FAILED;
-    if ((status = parse(c, argc, argv, &o, &local)) == -1) {
-        if ((found = find_job(c, o.job_path)) != NULL)
-            o.job_path = found;
-        status = local ? run_local(c, &o) : run_remote(c, &o);
+    t.o.inputs = t.inputs;
+    if ((status = parse(c, argc, argv, &t)) == -1) {
+        if ((found = find_job(c, t.job_path)) != NULL)
+            t.job_path = found;
+        status = run_told(c, &t);
     }
     mem_free(found);
-    mem_free(inputs);
+    mem_free(t.inputs);
     return status;
 }
 

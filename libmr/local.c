@@ -3,13 +3,23 @@
 #include <string.h>
 
 #include "core/base/mem.h"
+#include "core/base/rng.h"
 #include "dfsclient/fs.h"
+
+#define SIDE_FILE_MAX ((size_t)16 * GB)
 
 /* One input file: a local one has fd >= 0, a cluster's has a reader. */
 struct input {
     int fd;
     struct fs *fs;
     struct fs_reader *reader;
+};
+
+/* A file of final output; the main one has no name. */
+struct outlet {
+    const char *name;
+    int fd;
+    uint64_t at;
 };
 
 struct local {
@@ -27,10 +37,15 @@ struct local {
     struct mr_map_index *index;         /* of each map's output, file temp/map-N */
     uint32_t map;                       /* running map, or partition of the running reduce */
     uint32_t next;                      /* next segment of the running reduce */
-    uint64_t out_at;
-    int out_fd;
+    struct outlet *outlets;             /* of the running attempt, or NULL */
+    size_t outlet_count, outlet_cap;
+    bool is_map;
+    int second_fd;                      /* -1 none */
+    struct mr_bytes *sides;             /* read when first asked for */
     struct mr_option *options;
     size_t option_count;
+    struct mr_bytes *bounds;            /* MR_PART_RANGE */
+    size_t bound_count;
     struct mr_progress *total;
     struct mr_user_counter *user;
 };
@@ -93,13 +108,101 @@ host_next_segment(struct mr_host *h, struct mr_segment *ret, bool *ret_more, str
 }
 
 static enum rc
-host_write(struct mr_host *h, const void *p, size_t n, struct why *why)
+open_outlet(struct local *c, const char *name, struct outlet **ret, struct why *why)
+{
+    char *copy = name ? arena_strdup(c->arena, name) : NULL, *path;
+    struct outlet *o;
+    enum rc rc;
+
+    for (size_t i = 0; i < c->outlet_count; i++)
+        if (name == NULL ? c->outlets[i].name == NULL : c->outlets[i].name && strcmp(c->outlets[i].name, name) == 0) {
+            *ret = &c->outlets[i];
+            return RC_OK;
+        }
+    path = arena_printf(c->arena, "%s/%s-%c-%05u", c->temp, name ? name : "part", c->is_map ? 'm' : 'r', c->map);
+    if (path == NULL || (name != NULL && copy == NULL) || !mem_room(&c->outlets, c->outlet_count, &c->outlet_cap, sizeof *o))
+        return why_rc(why, RC_NOMEM);
+    o = &c->outlets[c->outlet_count];
+    *o = (struct outlet){ copy, -1, 0 };
+    if ((rc = io_open(c->l->w->io, path, IO_WRITE | IO_CREATE | IO_EXCL, &o->fd, why)) != RC_OK)
+        return rc;
+    c->outlet_count++;
+    *ret = o;
+    return RC_OK;
+}
+
+static enum rc
+host_write(struct mr_host *h, const char *output, const void *p, size_t n, struct why *why)
 {
     struct local *c = (struct local *)h;
-    enum rc rc = io_pwrite(c->l->w->io, c->out_fd, p, n, c->out_at, why);
+    struct outlet *o;
+    enum rc rc;
 
-    c->out_at += n;
-    return rc;
+    if (c->l->output == NULL) {
+        buf_put(c->l->results, p, n);
+        return buf_ok(c->l->results) ? RC_OK : why_set(why, RC_JOB_FAILED, "the job gives back more than 16 MB: give it an "
+                                                       "output");
+    }
+    if ((rc = open_outlet(c, output, &o, why)) != RC_OK || (rc = io_pwrite(c->l->w->io, o->fd, p, n, o->at, why)) != RC_OK)
+        return rc;
+    o->at += n;
+    return RC_OK;
+}
+
+static void
+close_outlets(struct local *c)
+{
+    for (size_t i = 0; i < c->outlet_count; i++)
+        io_close(c->l->w->io, c->outlets[i].fd);
+    c->outlet_count = 0;
+}
+
+static enum rc
+host_side(struct mr_host *h, const char *name, struct mr_bytes *ret, struct why *why)
+{
+    struct local *c = (struct local *)h;
+
+    *ret = (struct mr_bytes){ NULL, 0 };
+    for (size_t i = 0; i < c->l->side_count; i++) {
+        const struct mr_side *s = &c->l->sides[i];
+        uint8_t *p = NULL;
+        enum rc rc;
+
+        if (strcmp(s->name, name) != 0)
+            continue;
+        if (c->sides[i].p == NULL && s->path == NULL) {
+            if ((p = mem_alloc(s->bytes + 1)) == NULL)
+                return why_rc(why, RC_NOMEM);
+            if (s->bytes)
+                memcpy(p, s->data, s->bytes);
+            c->sides[i] = (struct mr_bytes){ (char *)p, s->bytes };
+        } else if (c->sides[i].p == NULL) {
+            size_t n;
+
+            if ((rc = io_read_file(c->l->w->io, s->path, SIDE_FILE_MAX, &p, &n, why)) != RC_OK)
+                return why_prefix(why, "side file %s", s->path);
+            c->sides[i] = (struct mr_bytes){ (char *)p, n };
+        }
+        *ret = c->sides[i];
+        break;
+    }
+    return RC_OK;
+}
+
+static enum rc
+host_second(struct mr_host *h, void *p, size_t cap, uint64_t at, size_t *ret_n, struct why *why)
+{
+    struct local *c = (struct local *)h;
+    char *path;
+    enum rc rc;
+
+    if (c->second_fd < 0) {
+        if ((path = arena_printf(c->arena, "%s/part-m-%05u", c->l->second, c->map)) == NULL)
+            return why_rc(why, RC_NOMEM);
+        if ((rc = io_open(c->l->w->io, path, IO_READ, &c->second_fd, why)) != RC_OK)
+            return why_prefix(why, "second input %s", path);
+    }
+    return io_pread(c->l->w->io, c->second_fd, p, cap, at, ret_n, why);
 }
 
 static void
@@ -111,6 +214,7 @@ host_progress(struct mr_host *h, const struct mr_progress *p)
 
 static const struct mr_host_ops host_ops = {
     host_read, host_scratch, host_map_output, host_next_segment, host_write, host_progress,
+    host_side, host_second,
 };
 
 static enum rc
@@ -214,9 +318,11 @@ static enum rc
 collect_options(struct local *c, struct why *why)
 {
     conf_each_extra(c->l->conf, on_extra, c);
-    if ((c->options = arena_calloc(c->arena, c->option_count + 1, sizeof *c->options)) == NULL)
+    if ((c->options = arena_calloc(c->arena, c->l->option_count + c->option_count + 1, sizeof *c->options)) == NULL)
         return why_rc(why, RC_NOMEM);
-    c->option_count = 0;
+    for (c->option_count = 0; c->option_count < c->l->option_count; c->option_count++)
+        c->options[c->option_count] = (struct mr_option){ c->l->options[c->option_count].key,
+                                                          c->l->options[c->option_count].value };
     conf_each_extra(c->l->conf, on_extra, c);
     return RC_OK;
 }
@@ -257,26 +363,25 @@ run_attempt(struct local *c, bool is_map, uint32_t i, uint32_t reduces, struct w
         .is_map = is_map, .index = i, .map_count = (uint32_t)c->split_count, .reduce_count = reduces,
         .splits = is_map ? &c->splits[i] : NULL, .split_count = is_map,
         .sort_bytes = conf->sort_bytes * MB, .sort_factor = (uint32_t)conf->sort_factor, .compress = conf->map_compress,
-        .options = c->options, .option_count = c->option_count,
+        .options = c->options, .option_count = c->option_count, .bounds = c->bounds, .bound_count = c->bound_count,
+        .results = c->l->output == NULL && (!is_map || reduces == 0), .second = is_map && c->l->second != NULL,
     };
-    bool writes = !is_map || reduces == 0;
     struct mr_progress p;
-    char *path;
-    enum rc rc;
+    struct outlet *o;
+    enum rc rc = RC_OK;
 
     c->map = i;
     c->next = 0;
-    c->out_at = 0;
-    if (writes) {
-        if ((path = arena_printf(c->arena, "%s/part-%c-%05u", c->temp, is_map ? 'm' : 'r', i)) == NULL)
-            return why_rc(why, RC_NOMEM);
-        if ((rc = io_open(c->l->w->io, path, IO_WRITE | IO_CREATE | IO_EXCL, &c->out_fd, why)) != RC_OK)
-            return rc;
-    }
-    rc = mr_attempt_run(&spec, c->job, &c->host, c->l->w->io, c->l->w->clock, c->arena, &p,
+    c->is_map = is_map;
+    if (c->l->output != NULL && (!is_map || reduces == 0))
+        rc = open_outlet(c, NULL, &o, why);         /* an empty file is output too */
+    if (rc == RC_OK)
+        rc = mr_attempt_run(&spec, c->job, &c->host, c->l->w->io, c->l->w->clock, c->arena, &p,
                         is_map && reduces ? &c->index[i] : NULL, why);
-    if (writes)
-        io_close(c->l->w->io, c->out_fd);
+    close_outlets(c);
+    if (c->second_fd >= 0)
+        io_close(c->l->w->io, c->second_fd);
+    c->second_fd = -1;
     if (rc != RC_OK)
         return why_prefix(why, "%s %u", is_map ? "map" : "reduce", i);
     return add_counters(c, &p, why);
@@ -307,7 +412,7 @@ static enum rc
 run_all(struct local *c, struct why *why)
 {
     const struct mr_local *l = c->l;
-    uint32_t reduces = c->job->map_only ? 0 : (uint32_t)l->conf->reduces;
+    uint32_t reduces = c->job->map_only ? 0 : l->reduces ? l->reduces : (uint32_t)l->conf->reduces;
     char *success;
     enum rc rc;
 
@@ -329,6 +434,8 @@ run_all(struct local *c, struct why *why)
     }
     if ((rc = drop_scratch(c, why)) != RC_OK)
         return rc;
+    if (l->output == NULL)
+        return io_remove_tree(l->w->io, c->temp, why);
     if ((success = arena_printf(c->arena, "%s/_SUCCESS", c->temp)) == NULL)
         return why_rc(why, RC_NOMEM);
     if ((rc = io_write_file(l->w->io, success, "", 0, why)) != RC_OK)
@@ -344,11 +451,13 @@ prepare(struct local *c, struct why *why)
     struct mr_split *splits;
     enum rc rc;
 
-    if ((rc = io_stat(l->w->io, l->output, &st, NULL)) == RC_OK)
+    if (l->output == NULL)
+        rc = RC_SYS_NOT_FOUND;
+    else if ((rc = io_stat(l->w->io, l->output, &st, NULL)) == RC_OK)
         return why_set(why, RC_EXISTS, "output %s exists already: remove it or give another", l->output);
     if (rc != RC_SYS_NOT_FOUND)
         return why_set(why, rc, "output %s: %s", l->output, rc_text(rc));
-    if ((rc = mr_note_check(l->w->io, l->job_path, why)) != RC_OK || (rc = mr_job_load(l->job_path, &c->job, why)) != RC_OK ||
+    if ((rc = mr_note_check(l->w->io, l->job_path, why)) != RC_OK || (rc = mr_job_load(l->job_path, l->stage, &c->job, why)) != RC_OK ||
         (rc = collect_options(c, why)) != RC_OK)
         return rc;
     for (size_t i = 0; i < l->input_count; i++) {
@@ -361,7 +470,9 @@ prepare(struct local *c, struct why *why)
                             &c->split_count, why)) != RC_OK)
         return rc;
     c->splits = splits;
-    if ((c->temp = arena_printf(c->arena, "%s._temporary", l->output)) == NULL)
+    if ((c->sides = mem_calloc(l->side_count + 1, sizeof *c->sides)) == NULL ||
+        (c->temp = l->output ? arena_printf(c->arena, "%s._temporary", l->output)
+                             : arena_printf(c->arena, "/tmp/mr-local-%016llx", (unsigned long long)rng_u64(l->w->rng))) == NULL)
         return why_rc(why, RC_NOMEM);
     if ((rc = io_remove_tree(l->w->io, c->temp, why)) != RC_OK)
         return rc;
@@ -371,7 +482,7 @@ prepare(struct local *c, struct why *why)
 enum rc
 mr_local_run(const struct mr_local *l, struct arena *arena, struct mr_progress *ret, struct why *why)
 {
-    struct local c = { .host = { &host_ops }, .l = l, .arena = arena, .total = ret };
+    struct local c = { .host = { &host_ops }, .l = l, .arena = arena, .total = ret, .second_fd = -1 };
     enum rc rc;
 
     memset(ret, 0, sizeof *ret);
@@ -390,6 +501,10 @@ mr_local_run(const struct mr_local *l, struct arena *arena, struct mr_progress *
     for (size_t i = 0; c.index && i < c.split_count; i++)
         mem_free(c.index[i].at);
     mem_free(c.index);
+    mem_free(c.outlets);
+    for (size_t i = 0; c.sides && i < l->side_count; i++)
+        mem_free((char *)(uintptr_t)c.sides[i].p);
+    mem_free(c.sides);
     mem_free(c.files);
     mem_free(c.inputs);
     return rc;

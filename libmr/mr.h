@@ -14,6 +14,7 @@
  *
  *     mr_calls.h      what callbacks call: emit, values, options, counters, side files ...
  *     mr_text.h       pure functions: words, fields, numbers, hash, statistics
+ *     mr_driver.h     drivers: programs that run jobs, one after the other, until they are content
  *
  * A job has no undefined symbols of ours: everything it calls is inline or reached
  * through the table that the task carries (struct mr_api), which says its version
@@ -218,5 +219,6 @@ struct mr_note {
 
 #include "mr_text.h"
 #include "mr_calls.h"
+#include "mr_driver.h"
 
 #endif

@@ -160,6 +160,10 @@ static inline uint32_t mr_number(struct mr_task *t, int what) { return t->api->n
 /* In map and columns: the path of the file being read; else "". */
 static inline const char *mr_path(struct mr_task *t) { return t->api->path(t); }
 
+/* What the driver gave under that name (struct mr_side), whole: 1, or 0 when there is none.  Read only, aligned to 64,
+ * good for the whole attempt; a file is mapped, not read. */
+static inline int mr_side(struct mr_task *t, const char *name, struct mr_bytes *ret) { return t->api->side(t, name, ret); }
+
 /* n bytes, zero, aligned to 64, that live as long as the attempt. */
 static inline void *mr_alloc(struct mr_task *t, size_t n) { return t->api->alloc(t, n); }
 

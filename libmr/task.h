@@ -47,6 +47,10 @@ struct mr_spec {
     bool compress;                  /* lz4 in map output */
     const struct mr_option *options;
     size_t option_count;
+    bool results;                   /* output is pairs (struct mr_pair, key, value), whatever the job's writer */
+    const struct mr_bytes *bounds;  /* MR_PART_RANGE: the least key of each reduce but the first */
+    size_t bound_count;
+    bool second;                    /* there is a second input */
 };
 
 /* Engine's counters, names as Hadoop's. */
@@ -94,10 +98,14 @@ struct mr_host_ops {
     /* Reduce: the next map output to arrive, in any order; *ret_more false once all map_count came.  The attempt
      * closes fd.  Waits. */
     enum rc (*next_segment)(struct mr_host *h, struct mr_segment *ret, bool *ret_more, struct why *why);
-    /* Final output, in order. */
-    enum rc (*write)(struct mr_host *h, const void *p, size_t n, struct why *why);
+    /* Final output, in order; output NULL: the main one. */
+    enum rc (*write)(struct mr_host *h, const char *output, const void *p, size_t n, struct why *why);
     /* Called now and then (at most every 100 ms); must not wait long. */
     void (*progress)(struct mr_host *h, const struct mr_progress *p);
+    /* The side file or data of that name, until the attempt ends; p NULL: there is none. */
+    enum rc (*side)(struct mr_host *h, const char *name, struct mr_bytes *ret, struct why *why);
+    /* Map: read the second input's file of this map at position `at`; 0 at its end. */
+    enum rc (*second)(struct mr_host *h, void *p, size_t cap, uint64_t at, size_t *ret_n, struct why *why);
 };
 
 struct mr_host {

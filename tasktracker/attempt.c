@@ -13,6 +13,7 @@
 #define EXIT_WAIT_MS 2000
 #define LIBRARIES_BYTES (512 * MB)      /* address space that every worker has anyway */
 #define TASK_STATUS_MAX 200
+#define SECOND_ARENA (256 * KB)
 
 /* How an attempt ended. */
 struct ending {
@@ -54,11 +55,11 @@ static enum rc
 send_start(struct talk *k, int log_fd, struct why *why)
 {
     struct tt_attempt *a = k->a;
-    const JtJobSpec *job = a->job->reply->spec;
+    JtJobSpec *job = a->job->reply->spec;
     TkSpec spec = TK_SPEC__INIT;
     JtAttemptId id = JT_ATTEMPT_ID__INIT;
     TkOrder o = TK_ORDER__INIT;
-    int fds[3] = { a->job->code_fd, -1, log_fd };
+    int fds[3] = { a->job->code->fd, -1, log_fd };
     uint8_t *packed;
     size_t n;
     enum rc rc;
@@ -77,8 +78,14 @@ send_start(struct talk *k, int log_fd, struct why *why)
     spec.sort_bytes = job->sort_bytes;
     spec.sort_factor = job->sort_factor;
     spec.compress = job->compress;
-    spec.memory_bytes = LIBRARIES_BYTES + job->memory_bytes + 4 * job->sort_bytes;
-    spec.final_output = !a->is_map || job->reduces == 0;
+    spec.memory_bytes = LIBRARIES_BYTES + job->memory_bytes + 4 * job->sort_bytes + a->job->side_bytes;
+    spec.has_results = true;
+    spec.results = job->results && (!a->is_map || job->reduces == 0);
+    spec.final_output = !job->results && (!a->is_map || job->reduces == 0);
+    spec.stage = job->stage;
+    spec.bounds = job->bounds;
+    spec.n_bounds = job->n_bounds;
+    spec.second = k->second;
     n = tk_spec__get_packed_size(&spec);
     if ((packed = mem_alloc(n + 1)) == NULL)
         return why_rc(why, RC_NOMEM);
@@ -111,6 +118,29 @@ drain_log(struct talk *k)
     return true;
 }
 
+/* The file that the map of this number wrote in the job before. */
+static enum rc
+find_second(struct talk *k, struct why *why)
+{
+    const JtJobSpec *spec = k->a->job->reply->spec;
+    struct fs_status st;
+    struct arena arena;
+    enum rc rc;
+
+    if ((k->second = mem_zalloc(sizeof *k->second)) == NULL)
+        return why_rc(why, RC_NOMEM);
+    jt_split__init(k->second);
+    if ((k->second->path = mem_printf("%s/part-m-%05u", spec->second, k->a->index)) == NULL)
+        return why_rc(why, RC_NOMEM);
+    arena_init(&arena, SECOND_ARENA);
+    if ((rc = fs_stat(k->a->job->fs, k->second->path, &arena, &st, why)) == RC_OK)
+        k->second->bytes = k->second->file_bytes = st.bytes;
+    else
+        (void)why_prefix(why, "second input %s", k->second->path);
+    arena_fini(&arena);
+    return rc;
+}
+
 static enum rc
 begin(struct talk *k, struct why *why)
 {
@@ -119,7 +149,9 @@ begin(struct talk *k, struct why *why)
     int log[2];
     enum rc rc;
 
-    k->input_count = a->map ? a->map->n_splits : 0;
+    if (a->is_map && spec->second != NULL && (rc = find_second(k, why)) != RC_OK)
+        return rc;
+    k->input_count = (a->map ? a->map->n_splits : 0) + (k->second != NULL);
     if ((k->inputs = mem_calloc(k->input_count + 1, sizeof *k->inputs)) == NULL)
         return why_rc(why, RC_NOMEM);
     if (!a->is_map && (rc = fetch_start(a, a->job->reply->map_count, spec->parallel_copies, &k->fetch, why)) != RC_OK)
@@ -268,6 +300,21 @@ keep_output(struct talk *k, struct why *why)
     return tt_output_add(k->tt, a->job, a->index, a->number, path, end->index, a->job->reply->spec->reduces, why);
 }
 
+static enum rc
+finish_sinks(struct talk *k, struct why *why)
+{
+    const TkReport *end = k->end;
+    enum rc rc = RC_OK;
+
+    if (end->n_written != k->sink_count)
+        return why_set(why, RC_BAD_MESSAGE, "the worker wrote %zu outputs, and asked for %zu", end->n_written, k->sink_count);
+    for (size_t i = 0; i < k->sink_count && rc == RC_OK; i++) {
+        rc = sink_finish(k->sinks[i], end->written[i], why);
+        k->sinks[i] = NULL;
+    }
+    return rc;
+}
+
 /* The worker said DONE or FAILED: is it so? */
 static void
 settle(struct talk *k, struct ending *e)
@@ -282,14 +329,14 @@ settle(struct talk *k, struct ending *e)
                        k->end->rc == RC_NO_SPACE ? k->tt->dir : "",
                        k->end->rc == RC_NO_SPACE ? " (mapreduce.cluster.local.dir): " : "",
                        k->end->text ? k->end->text : "");
-        if (k->sink != NULL && sink_abandon(k->sink, &sink_why) != RC_OK)
-            (void)snprintf(e->text, sizeof e->text, "%s", sink_why.text);       /* the root of it */
-        k->sink = NULL;
+        for (size_t i = 0; i < k->sink_count; i++)
+            if (sink_abandon(k->sinks[i], &sink_why) != RC_OK)
+                (void)snprintf(e->text, sizeof e->text, "%s", sink_why.text);   /* the root of it */
+        k->sink_count = 0;
         return;
     }
-    if ((rc = keep_output(k, &why)) == RC_OK && k->sink != NULL) {
-        rc = sink_finish(k->sink, k->end->written, &why);
-        k->sink = NULL;
+    if ((rc = keep_output(k, &why)) == RC_OK && k->sink_count != 0) {
+        rc = finish_sinks(k, &why);
         CRASH_POINT(tt_sink_finished);
     } else if (rc == RC_OK) {
         CRASH_POINT(tt_output_kept);
@@ -311,9 +358,10 @@ tidy(struct talk *k, const struct ending *e)
     if (e->how != TT_ENDED_REQUEST__HOW__SUCCEEDED)
         crew_kill(k->tt->crew, &k->worker);
     talk_fini(k);
-    if (k->sink != NULL && sink_abandon(k->sink, &why) != RC_OK)
-        log_debug("sink_ended", "why=%s", why.text);
-    k->sink = NULL;
+    for (size_t i = 0; i < k->sink_count; i++)
+        if (k->sinks[i] != NULL && sink_abandon(k->sinks[i], &why) != RC_OK)
+            log_debug("sink_ended", "why=%s", why.text);
+    k->sink_count = 0;
     if (k->log_pipe >= 0) {
         (void)drain_log(k);             /* it ends here */
         pipes_close(k->tt->crew->pipes, k->log_pipe);
@@ -356,6 +404,10 @@ report(struct talk *k, const struct ending *e)
     req.log.data = log.p;
     req.log.len = buf_ok(&log) ? log.n : 0;
     req.log_path = k->log_path && k->log.bytes > 0 ? k->log_path : (char *)"";
+    if (counts != NULL && counts == k->end && counts->has_result) {
+        req.has_result = true;
+        req.result = counts->result;
+    }
     if (counts != NULL) {
         req.counters = counts->counters;
         req.n_counters = counts->n_counters;

@@ -13,6 +13,8 @@
 #include "tasktracker/fetch.h"
 #include "tasktracker/tt_priv.h"
 
+#define TALK_SINKS_MAX 64
+
 /* An input file of the attempt. */
 struct talk_input {
     struct fs_reader *reader;       /* to find local blocks; NULL until asked for */
@@ -28,7 +30,9 @@ struct talk {
     struct attempt_log log;
     struct talk_input *inputs;
     size_t input_count;
-    struct sink *sink;
+    JtSplit *second;                /* the second input's file of this map, the last input; NULL none */
+    struct sink *sinks[TALK_SINKS_MAX];     /* of the outputs, in the order in which they were asked for */
+    size_t sink_count;
     struct fetch *fetch;
     bool waits_for_segment;         /* the worker asked, there was none yet */
     char *output_path;              /* of the map's output; NULL none */

@@ -12,6 +12,7 @@
 
 #define REPLY_ARENA (256 * MB)
 #define CRC_CHUNK (1 * MB)
+#define SIDE_CHUNK (1 * MB)
 
 struct tt_job *
 tt_job_get(struct tt *tt, uint64_t number)
@@ -24,7 +25,6 @@ tt_job_get(struct tt *tt, uint64_t number)
     if ((j = mem_zalloc(sizeof *j)) == NULL)
         return NULL;
     j->number = number;
-    j->code_fd = -1;
     (void)job_id_text(tt->created_ms, number, j->id);
     if ((j->dir = mem_printf("%s/jobs/%s", tt->dir, j->id)) == NULL) {
         mem_free(j);
@@ -85,8 +85,12 @@ job_free(struct tt *tt, struct tt_job *j)
         output_free(tt, j, o);
     if (io_remove_tree(tt->w->io, j->dir, &why) != RC_OK)
         log_warn("job_files_left", "why=%s", why.text);
-    if (j->code_fd >= 0)
-        io_close(tt->w->io, j->code_fd);
+    if (j->code != NULL)
+        tt_code_release(tt, j->code);
+    for (size_t i = 0; j->sides != NULL && i < j->reply->spec->n_sides; i++)
+        if (j->sides[i].fd >= 0)
+            io_close(tt->w->io, j->sides[i].fd);
+    mem_free(j->sides);
     if (j->fs != NULL)
         fs_close(j->fs);
     if (j->reply != NULL) {
@@ -135,7 +139,7 @@ tt_job_forget(struct tt *tt, struct tt_job *j)
 /* ---- loading ---- */
 
 static enum rc
-fetch(struct tt *tt, struct tt_job *j, TtGetJobReply **ret, struct why *why)
+fetch(struct tt *tt, struct tt_job *j, bool with_code, TtGetJobReply **ret, struct why *why)
 {
     TtGetJobRequest req = TT_GET_JOB_REQUEST__INIT;
     const ProtobufCMessage *m;
@@ -147,6 +151,12 @@ fetch(struct tt *tt, struct tt_job *j, TtGetJobReply **ret, struct why *why)
     arena_init(&arena, REPLY_ARENA);
     req.uuid = tt->uuid;
     req.job = j->number;
+    if (with_code) {
+        req.n_have = 0;
+    } else if ((rc = tt_code_list(tt, &arena, &req.have, &req.n_have)) != RC_OK) {
+        (void)why_rc(why, rc);
+        goto out;
+    }
     if ((rc = tt_call(tt, ROW_tt_get_job, &req.base, &req.epoch, &arena, &m, why)) != RC_OK)
         goto out;
     /* A copy that outlives the call. */
@@ -166,16 +176,87 @@ out:
     return rc;
 }
 
+/* A file of the filesystem into the open one of ours. */
+static enum rc
+copy_side(struct tt *tt, struct tt_job *j, const char *path, int fd, uint64_t *ret_bytes, struct why *why)
+{
+    struct fs_reader *r = NULL;
+    uint8_t *chunk = mem_alloc(SIDE_CHUNK);
+    uint64_t at = 0;
+    size_t n;
+    enum rc rc;
+
+    if (chunk == NULL)
+        return why_rc(why, RC_NOMEM);
+    if ((rc = fs_open_read(j->fs, path, &r, why)) != RC_OK)
+        goto out;
+    while ((rc = fs_pread(r, chunk, SIDE_CHUNK, at, &n, why)) == RC_OK && n > 0) {
+        if ((rc = io_pwrite(tt->w->io, fd, chunk, n, at, why)) != RC_OK)
+            break;
+        at += n;
+    }
+    *ret_bytes = at;
+out:
+    if (r != NULL)
+        fs_close_read(r);
+    mem_free(chunk);
+    return rc == RC_OK ? RC_OK : why_prefix(why, "side file %s", path);
+}
+
+static enum rc
+open_side(struct tt *tt, struct tt_job *j, const JtSide *s, struct tt_side *side, struct why *why)
+{
+    struct io *io = tt->w->io;
+    char *path;
+    enum rc rc;
+
+    if (s->path == NULL) {
+        side->bytes = s->data.len;
+        return pipes_memory_file(tt->crew->pipes, "side", s->data.data, s->data.len, &side->fd, why);
+    }
+    if ((path = mem_printf("%s/side", j->dir)) == NULL)
+        return why_rc(why, RC_NOMEM);
+    if ((rc = io_open(io, path, IO_READ | IO_WRITE | IO_CREATE | IO_TRUNC | IO_PRIVATE, &side->fd, why)) == RC_OK &&
+        (rc = io_unlink(io, path, why)) == RC_OK)       /* it goes with its last descriptor */
+        rc = copy_side(tt, j, s->path, side->fd, &side->bytes, why);
+    mem_free(path);
+    return rc;
+}
+
+static enum rc
+open_sides(struct tt *tt, struct tt_job *j, struct why *why)
+{
+    const JtJobSpec *spec = j->reply->spec;
+    enum rc rc = RC_OK;
+
+    if ((j->sides = mem_calloc(spec->n_sides + 1, sizeof *j->sides)) == NULL)
+        return why_rc(why, RC_NOMEM);
+    for (size_t i = 0; i < spec->n_sides; i++)
+        j->sides[i] = (struct tt_side){ spec->sides[i]->name, -1, 0 };
+    for (size_t i = 0; i < spec->n_sides && rc == RC_OK; i++) {
+        rc = open_side(tt, j, spec->sides[i], &j->sides[i], why);
+        j->side_bytes += j->sides[i].bytes;
+    }
+    return rc;
+}
+
 static enum rc
 load(struct tt *tt, struct tt_job *j, struct why *why)
 {
     enum rc rc;
 
-    if ((rc = fetch(tt, j, &j->reply, why)) != RC_OK ||
-        (rc = io_mkdirs(tt->w->io, j->dir, 0700, why)) != RC_OK ||
-        (rc = pipes_memory_file(tt->crew->pipes, "job", j->reply->code.data, j->reply->code.len, &j->code_fd, why)) != RC_OK)
+    if ((rc = fetch(tt, j, false, &j->reply, why)) != RC_OK)
         return rc;
-    return fs_open(tt->w, &tt->conf, NULL, j->reply->user, &j->fs, why);
+    if ((rc = tt_code_take(tt, j->reply, &j->code, why)) == RC_NOT_FOUND) {     /* dropped while we asked */
+        chan_free(&j->reply->base);
+        j->reply = NULL;
+        if ((rc = fetch(tt, j, true, &j->reply, why)) == RC_OK)
+            rc = tt_code_take(tt, j->reply, &j->code, why);
+    }
+    if (rc != RC_OK || (rc = io_mkdirs(tt->w->io, j->dir, 0700, why)) != RC_OK ||
+        (rc = fs_open(tt->w, &tt->conf, NULL, j->reply->user, &j->fs, why)) != RC_OK)
+        return rc;
+    return open_sides(tt, j, why);
 }
 
 enum rc

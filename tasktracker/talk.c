@@ -1,4 +1,5 @@
 /* What the tracker answers to a worker. */
+#include <string.h>
 
 #include "core/base/log.h"
 #include "core/base/mem.h"
@@ -41,8 +42,9 @@ start_feed(struct talk *k, struct talk_input *in, const JtSplit *split, uint64_t
 static bool
 answer_input(struct talk *k, const TkReport *r, enum rc *ret_rc, struct why *why)
 {
-    const JtSplit *split = r->split < k->input_count ? k->a->map->splits[r->split] : NULL;
-    struct talk_input *in = split ? &k->inputs[r->split] : NULL;
+    size_t i = r->split;
+    const JtSplit *split = i >= k->input_count ? NULL : i < k->a->map->n_splits ? k->a->map->splits[i] : k->second;
+    struct talk_input *in = split ? &k->inputs[i] : NULL;
     struct fs_local_block block;
     TkOrder o = TK_ORDER__INIT;
     struct why reason;
@@ -119,11 +121,21 @@ answer_file(struct talk *k, bool is_output, enum rc *ret_rc, struct why *why)
     return said;
 }
 
+/* It becomes a part of a file's name: jobtracker/work.c knows the same ones. */
 static bool
-answer_output(struct talk *k, enum rc *ret_rc, struct why *why)
+is_output_name(const char *name)
+{
+    size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+
+    return n > 0 && n <= 100 && name[n] == '\0' && name[0] != '_' && strcmp(name, "part") != 0;
+}
+
+static bool
+answer_output(struct talk *k, const TkReport *r, enum rc *ret_rc, struct why *why)
 {
     struct tt_attempt *a = k->a;
-    char *path = mem_printf("%s/%s/part-%c-%05u", a->job->reply->work, a->id, a->is_map ? 'm' : 'r', a->index);
+    char *path = mem_printf("%s/%s/%s-%c-%05u", a->job->reply->work, a->id, r->name ? r->name : "part", a->is_map ? 'm' : 'r',
+                            a->index);
     const JtJobSpec *spec = a->job->reply->spec;
     struct fs_create_options as = { .replication = spec->replication, .mode = 0666 & ~spec->umask, .overwrite = true };
     TkOrder o = TK_ORDER__INIT;
@@ -134,10 +146,13 @@ answer_output(struct talk *k, enum rc *ret_rc, struct why *why)
 
     if (path == NULL)
         rc = why_rc(&reason, RC_NOMEM);
-    else if (k->sink != NULL)
-        rc = why_set(&reason, RC_BAD_MESSAGE, "the output is open already");
-    else
-        rc = sink_start(k->tt->w, k->tt->crew->pipes, a->job->fs, path, &as, &k->sink, &fd, &reason);
+    else if (r->name != NULL && !is_output_name(r->name))
+        rc = why_set(&reason, RC_JOB_FAILED, "\"%s\" is no name for an output: letters, digits and '_', not \"part\"", r->name);
+    else if (k->sink_count == TALK_SINKS_MAX || spec->results)
+        rc = why_set(&reason, RC_BAD_MESSAGE, "there are too many outputs");
+    else if ((rc = sink_start(k->tt->w, k->tt->crew->pipes, a->job->fs, path, &as, &k->sinks[k->sink_count], &fd,
+                              &reason)) == RC_OK)
+        k->sink_count++;
     mem_free(path);
     if (rc != RC_OK)
         return refuse(k, &reason, ret_rc, why);
@@ -145,6 +160,23 @@ answer_output(struct talk *k, enum rc *ret_rc, struct why *why)
     said = say(k, &o, &fd, 1, ret_rc, why);
     pipes_close(k->tt->crew->pipes, fd);        /* the worker has it */
     return said;
+}
+
+static bool
+answer_side(struct talk *k, const TkReport *r, enum rc *ret_rc, struct why *why)
+{
+    const struct tt_job *j = k->a->job;
+    TkOrder o = TK_ORDER__INIT;
+
+    o.kind = TK_ORDER__KIND__NONE;
+    for (size_t i = 0; r->name != NULL && i < j->reply->spec->n_sides; i++)
+        if (strcmp(j->sides[i].name, r->name) == 0) {
+            o.kind = TK_ORDER__KIND__FILE;
+            o.has_bytes = true;
+            o.bytes = j->sides[i].bytes;
+            return say(k, &o, &j->sides[i].fd, 1, ret_rc, why);
+        }
+    return say(k, &o, NULL, 0, ret_rc, why);
 }
 
 /* ---- segments ---- */
@@ -227,7 +259,10 @@ talk_answer(struct talk *k, TkReport *r, enum rc *ret_rc, struct why *why)
         go_on = answer_segment(k, ret_rc, why);
         break;
     case TK_REPORT__KIND__OUTPUT:
-        go_on = answer_output(k, ret_rc, why);
+        go_on = answer_output(k, r, ret_rc, why);
+        break;
+    case TK_REPORT__KIND__SIDE:
+        go_on = answer_side(k, r, ret_rc, why);
         break;
     case TK_REPORT__KIND__PROGRESS:
         take_progress(k, r);
@@ -256,6 +291,8 @@ talk_fini(struct talk *k)
     }
     mem_free(k->inputs);
     k->inputs = NULL;
+    chan_free(k->second ? &k->second->base : NULL);
+    k->second = NULL;
     fetch_stop(k->fetch);
     k->fetch = NULL;
 }

@@ -590,6 +590,7 @@ tt_stop(struct tt *tt)
         tt_job_drop(tt, j);
     if (tt->m != NULL)
         tt_bury(tt);
+    tt_code_fini(tt);
     if (tt->owns_crew)
         crew_stop(tt->crew);
     if (tt->jt != NULL)

@@ -28,6 +28,7 @@
 #include "tasktracker/tt.h"
 
 #define TOKEN_BYTES 32
+#define TT_DIGEST_BYTES 32
 
 struct fs;
 
@@ -54,6 +55,21 @@ struct tt_idle {
     struct tt_idle *next;
 };
 
+/* A shared object, for the jobs that run it and, for a while, those to come. */
+struct tt_code {
+    uint8_t digest[TT_DIGEST_BYTES];
+    int fd;
+    unsigned refs;                  /* jobs */
+    struct tt_code *prev, *next;    /* last used first */
+};
+
+/* What every attempt of a job may read by name. */
+struct tt_side {
+    const char *name;               /* of the spec */
+    int fd;                         /* -1: not opened */
+    uint64_t bytes;
+};
+
 enum tt_job_state { TT_JOB_NEW, TT_JOB_LOADING, TT_JOB_READY, TT_JOB_BAD };
 
 struct tt_job {
@@ -67,7 +83,9 @@ struct tt_job {
     struct tt_idle *idle;           /* [m] workers that have loaded it */
     /* Constant once READY: */
     TtGetJobReply *reply;
-    int code_fd;
+    struct tt_code *code;
+    struct tt_side *sides;          /* spec->n_sides of them */
+    uint64_t side_bytes;
     struct fs *fs;                  /* as the job's user */
     char *dir;                      /* of its files here */
     struct tt_job *next;            /* of the doomed */
@@ -118,6 +136,7 @@ struct tt {
     struct rpc_client *jt, *jt_wait;    /* short calls; the one that is held */
     struct tt_job *jobs;            /* [m] by number */
     struct tt_job *doomed;          /* [m] dropped, to be buried */
+    struct tt_code *codes;          /* [m] */
     struct tt_attempt *attempts;    /* [m] */
     struct tt_metrics metrics;
     unsigned idle_count;            /* [m] workers kept */
@@ -164,6 +183,14 @@ void tt_output_drop(struct tt *tt, struct tt_job *j, uint32_t map, uint32_t atte
 enum rc tt_worker_take(struct tt *tt, struct tt_job *j, struct launched *ret, struct why *why) MUST_CHECK;
 /* Keep it for the job's next attempt, or end it. */
 void tt_worker_keep(struct tt *tt, struct tt_job *j, struct launched *w);
+
+/* ---- code.c ---- */
+/* The shared object of a job's description, added if that brings it; RC_NOT_FOUND: it does not, and it is not here. */
+enum rc tt_code_take(struct tt *tt, const TtGetJobReply *reply, struct tt_code **ret, struct why *why) MUST_CHECK;
+void tt_code_release(struct tt *tt, struct tt_code *c);
+/* Digests of those that are here, in arena. */
+enum rc tt_code_list(struct tt *tt, struct arena *arena, ProtobufCBinaryData **ret, size_t *ret_n) MUST_CHECK;
+void tt_code_fini(struct tt *tt);
 
 /* ---- attempt.c ---- */
 /* Start an attempt in a thread of its own; copies the order.  [m] */

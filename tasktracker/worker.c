@@ -4,13 +4,17 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/buf.h"
 #include "core/base/mem.h"
+#include "core/base/table.h"
 #include "libmr/task.h"
 #include "tasktracker/chan.h"
 
 #define SPEC_MAX (64 * MB)
 #define COUNTERS_MAX 1000
 #define ATTEMPT_ARENA (256 * MB)
+#define OUTLETS_MAX 64
+#define RESULT_MAX (16 * MB)
 
 /* Where the bytes of one split come from just now. */
 struct source {
@@ -19,6 +23,20 @@ struct source {
     uint64_t offset, bytes;         /* of the block in the file */
     int stream;                     /* -1 none */
     uint64_t at;                    /* of the stream's next byte in the file */
+};
+
+/* An output: the first is the main one, which has no name. */
+struct outlet {
+    char *name;
+    int sink;                       /* -1 not open */
+    uint64_t written;
+};
+
+/* A side file or data; stays mapped while the worker lives. */
+struct side {
+    char *name;
+    struct mr_bytes bytes;
+    struct side *next;
 };
 
 struct worker {
@@ -31,8 +49,12 @@ struct worker {
     TkSpec *spec;
     struct source *sources;
     struct mr_split *splits;
-    int sink;                       /* -1 none */
-    uint64_t written;
+    struct mr_bytes *bounds;
+    size_t source_count;            /* splits, and the second input */
+    struct outlet outlets[OUTLETS_MAX];
+    size_t outlet_count;
+    struct buf result;              /* what a job with results emits last */
+    struct side *sides;             /* of the job */
 };
 
 static struct worker *
@@ -69,7 +91,7 @@ ask(struct worker *k, const TkReport *r, TkOrder **ret, int fds[CHAN_FDS], size_
 }
 
 static enum rc
-ask_file(struct worker *k, TkReport__Kind kind, TkOrder__Kind want, int *ret_fd, struct why *why)
+ask_file(struct worker *k, TkReport__Kind kind, const char *name, TkOrder__Kind want, int *ret_fd, struct why *why)
 {
     TkReport r = TK_REPORT__INIT;
     TkOrder *o;
@@ -78,6 +100,7 @@ ask_file(struct worker *k, TkReport__Kind kind, TkOrder__Kind want, int *ret_fd,
     enum rc rc;
 
     r.kind = kind;
+    r.name = (char *)name;
     if ((rc = ask(k, &r, &o, fds, &n, why)) != RC_OK)
         return rc;
     if (o->kind != want || n != 1)
@@ -190,13 +213,13 @@ host_read(struct mr_host *h, size_t split, void *p, size_t cap, uint64_t at, siz
 static enum rc
 host_scratch(struct mr_host *h, int *ret_fd, struct why *why)
 {
-    return ask_file(worker_of(h), TK_REPORT__KIND__SCRATCH, TK_ORDER__KIND__FILE, ret_fd, why);
+    return ask_file(worker_of(h), TK_REPORT__KIND__SCRATCH, NULL, TK_ORDER__KIND__FILE, ret_fd, why);
 }
 
 static enum rc
 host_map_output(struct mr_host *h, int *ret_fd, struct why *why)
 {
-    return ask_file(worker_of(h), TK_REPORT__KIND__MAP_OUTPUT, TK_ORDER__KIND__FILE, ret_fd, why);
+    return ask_file(worker_of(h), TK_REPORT__KIND__MAP_OUTPUT, NULL, TK_ORDER__KIND__FILE, ret_fd, why);
 }
 
 static enum rc
@@ -222,23 +245,126 @@ host_next_segment(struct mr_host *h, struct mr_segment *ret, bool *ret_more, str
 }
 
 static enum rc
-open_sink(struct worker *k, struct why *why)
+open_outlet(struct worker *k, const char *name, struct outlet **ret, struct why *why)
 {
-    return k->sink >= 0 ? RC_OK : ask_file(k, TK_REPORT__KIND__OUTPUT, TK_ORDER__KIND__SINK, &k->sink, why);
+    struct outlet *o;
+    enum rc rc;
+
+    for (size_t i = 0; i < k->outlet_count; i++) {
+        o = &k->outlets[i];
+        if (o->name == NULL ? name == NULL : name != NULL && strcmp(o->name, name) == 0) {
+            *ret = o;
+            return RC_OK;
+        }
+    }
+    if (k->outlet_count == OUTLETS_MAX)
+        return why_set(why, RC_JOB_FAILED, "output \"%s\" is one too many: at most %d", name, OUTLETS_MAX);
+    o = &k->outlets[k->outlet_count];
+    *o = (struct outlet){ name ? mem_strdup(name) : NULL, -1, 0 };
+    if (name != NULL && o->name == NULL)
+        return why_rc(why, RC_NOMEM);
+    if ((rc = ask_file(k, TK_REPORT__KIND__OUTPUT, name, TK_ORDER__KIND__SINK, &o->sink, why)) != RC_OK) {
+        mem_free(o->name);
+        return rc;
+    }
+    k->outlet_count++;
+    *ret = o;
+    return RC_OK;
 }
 
 static enum rc
-host_write(struct mr_host *h, const void *p, size_t n, struct why *why)
+host_write(struct mr_host *h, const char *output, const void *p, size_t n, struct why *why)
 {
     struct worker *k = worker_of(h);
+    struct outlet *o;
     enum rc rc;
 
-    if ((rc = open_sink(k, why)) != RC_OK)
+    if (k->spec->results) {
+        buf_put(&k->result, p, n);
+        return buf_ok(&k->result) ? RC_OK : why_set(why, RC_JOB_FAILED, "the task gives back more than %zu MB: give the job "
+                                                    "an output", (size_t)(RESULT_MAX / MB));
+    }
+    if ((rc = open_outlet(k, output, &o, why)) != RC_OK)
         return rc;
-    if ((rc = pipes_write(k->pipes, k->sink, p, n, why)) != RC_OK)
+    if ((rc = pipes_write(k->pipes, o->sink, p, n, why)) != RC_OK)
         return why_set(why, RC_IO, "the output broke off");     /* the tracker knows better, and says so */
-    k->written += n;
+    o->written += n;
     return RC_OK;
+}
+
+/* ---- side files ---- */
+
+static enum rc
+open_side(struct worker *k, struct side *s, int fd, uint64_t bytes, struct why *why)
+{
+    const void *p = "";
+    uint8_t *copy;
+    size_t n = 0;
+    enum rc rc;
+
+    if (bytes > 0 && k->self->ops->map != NULL) {
+        if ((rc = k->self->ops->map(k->self, fd, bytes, &p, why)) != RC_OK)
+            return rc;
+    } else if (bytes > 0) {
+        if ((copy = mem_alloc(bytes)) == NULL)
+            return why_rc(why, RC_NOMEM);
+        if ((rc = io_pread(k->self->io, fd, copy, bytes, 0, &n, why)) == RC_OK && n != bytes)
+            rc = why_set(why, RC_IO, "side file %s is shorter than it was", s->name);
+        if (rc != RC_OK) {
+            mem_free(copy);
+            return rc;
+        }
+        p = copy;
+    }
+    s->bytes = (struct mr_bytes){ p, bytes };
+    return RC_OK;
+}
+
+static enum rc
+host_side(struct mr_host *h, const char *name, struct mr_bytes *ret, struct why *why)
+{
+    struct worker *k = worker_of(h);
+    TkReport r = TK_REPORT__INIT;
+    struct side *s;
+    TkOrder *o;
+    int fds[CHAN_FDS];
+    size_t n = 0;
+    enum rc rc = RC_OK;
+
+    for (s = k->sides; s != NULL && strcmp(s->name, name) != 0; s = s->next)
+        continue;
+    if (s != NULL) {
+        *ret = s->bytes;
+        return RC_OK;
+    }
+    r.kind = TK_REPORT__KIND__SIDE;
+    r.name = (char *)name;
+    if ((rc = ask(k, &r, &o, fds, &n, why)) != RC_OK)
+        return rc;
+    if (o->kind == TK_ORDER__KIND__NONE) {
+        *ret = (struct mr_bytes){ NULL, 0 };
+    } else if (o->kind != TK_ORDER__KIND__FILE || n != 1) {
+        rc = why_set(why, RC_BUG, "the tracker answered something else");
+    } else if ((s = mem_zalloc(sizeof *s)) == NULL || (s->name = mem_strdup(name)) == NULL) {
+        rc = why_rc(why, RC_NOMEM);
+        mem_free(s);
+    } else if ((rc = open_side(k, s, fds[0], o->bytes, why)) != RC_OK) {
+        mem_free(s->name);
+        mem_free(s);
+    } else {
+        LL_PREPEND(k->sides, s);
+        *ret = s->bytes;
+    }
+    if (n == 1)
+        pipes_close(k->pipes, fds[0]);
+    chan_free(&o->base);
+    return rc;
+}
+
+static enum rc
+host_second(struct mr_host *h, void *p, size_t cap, uint64_t at, size_t *ret_n, struct why *why)
+{
+    return host_read(h, worker_of(h)->spec->n_splits, p, cap, at, ret_n, why);
 }
 
 /* ---- progress ---- */
@@ -302,6 +428,7 @@ host_progress(struct mr_host *h, const struct mr_progress *p)
 
 static const struct mr_host_ops host_ops = {
     host_read, host_scratch, host_map_output, host_next_segment, host_write, host_progress,
+    host_side, host_second,
 };
 
 /* ---- an attempt ---- */
@@ -314,12 +441,17 @@ fill_spec(const struct worker *k, struct mr_option *options, struct mr_spec *ret
     for (size_t i = 0; i < s->n_splits; i++)
         k->splits[i] = (struct mr_split){ s->splits[i]->path, s->splits[i]->start, s->splits[i]->bytes,
                                           s->splits[i]->file_bytes, s->splits[i]->file };
+    if (s->second != NULL)
+        k->splits[s->n_splits] = (struct mr_split){ s->second->path, 0, s->second->bytes, s->second->bytes, 0 };
+    for (size_t i = 0; i < s->n_bounds; i++)
+        k->bounds[i] = (struct mr_bytes){ (const char *)s->bounds[i].data, s->bounds[i].len };
     for (size_t i = 0; i < s->n_options; i++)
         options[i] = (struct mr_option){ s->options[i]->key, s->options[i]->value };
     *ret = (struct mr_spec){
         .is_map = s->id->is_map, .index = s->id->index, .attempt = s->id->attempt, .map_count = s->map_count,
         .reduce_count = s->reduce_count, .splits = k->splits, .split_count = s->n_splits, .sort_bytes = s->sort_bytes,
         .sort_factor = s->sort_factor, .compress = s->compress, .options = options, .option_count = s->n_options,
+        .results = s->results, .bounds = k->bounds, .bound_count = s->n_bounds, .second = s->second != NULL,
     };
 }
 
@@ -329,6 +461,8 @@ run(struct worker *k, struct arena *a, struct mr_option *options, struct why *wh
     struct mr_map_index index = { 0 };
     struct mr_progress end;
     struct mr_spec spec;
+    uint64_t written[OUTLETS_MAX];
+    struct outlet *o;
     TkReport r = TK_REPORT__INIT;
     enum rc rc;
 
@@ -337,18 +471,20 @@ run(struct worker *k, struct arena *a, struct mr_option *options, struct why *wh
     if ((rc = mr_attempt_run(&spec, k->job, &k->host, k->self->io, k->self->clock, a, &end,
                              spec.is_map && spec.reduce_count != 0 ? &index : NULL, why)) != RC_OK)
         goto out;
-    if (k->spec->final_output && (rc = open_sink(k, why)) != RC_OK)     /* an empty file is output too */
+    if (k->spec->final_output && (rc = open_outlet(k, NULL, &o, why)) != RC_OK)    /* an empty file is output too */
         goto out;
     k->self->ops->flush(k->self);
     r.kind = TK_REPORT__KIND__DONE;
-    r.has_written = true;
-    r.written = k->written;
+    for (size_t i = 0; i < k->outlet_count; i++) {
+        pipes_close(k->pipes, k->outlets[i].sink);      /* the tracker counts what came */
+        k->outlets[i].sink = -1;
+        written[r.n_written++] = k->outlets[i].written;
+    }
+    r.written = written;
+    r.has_result = k->spec->results;
+    r.result = (ProtobufCBinaryData){ k->result.n, k->result.p };
     r.index = index.at;
     r.n_index = index.at ? (size_t)index.parts + 1 : 0;
-    if (k->sink >= 0) {
-        pipes_close(k->pipes, k->sink); /* the tracker counts what came */
-        k->sink = -1;
-    }
     rc = report_counters(k, &r, &end, why);
 out:
     mem_free(index.at);
@@ -358,11 +494,17 @@ out:
 static void
 attempt_fini(struct worker *k)
 {
-    for (size_t i = 0; k->sources != NULL && i < k->spec->n_splits; i++)
+    for (size_t i = 0; k->sources != NULL && i < k->source_count; i++)
         source_close(k, &k->sources[i]);
-    if (k->sink >= 0)
-        pipes_close(k->pipes, k->sink); /* the attempt failed */
-    k->sink = -1;
+    for (size_t i = 0; i < k->outlet_count; i++) {
+        if (k->outlets[i].sink >= 0)
+            pipes_close(k->pipes, k->outlets[i].sink);  /* the attempt failed */
+        mem_free(k->outlets[i].name);
+    }
+    k->outlet_count = 0;
+    buf_fini(&k->result);
+    mem_free(k->bounds);
+    k->bounds = NULL;
     mem_free(k->sources);
     mem_free(k->splits);
     chan_free(k->spec ? &k->spec->base : NULL);
@@ -390,15 +532,17 @@ serve_start(struct worker *k, const int fds[CHAN_FDS], struct why *why)
         goto out;
     }
     rc = RC_NOMEM;
+    k->source_count = k->spec->n_splits + (k->spec->second != NULL);
     if ((k->sources = mem_calloc(k->spec->n_splits + 1, sizeof *k->sources)) == NULL ||
+        (k->bounds = mem_calloc(k->spec->n_bounds + 1, sizeof *k->bounds)) == NULL ||
         (k->splits = mem_calloc(k->spec->n_splits + 1, sizeof *k->splits)) == NULL ||
         (options = mem_calloc(k->spec->n_options + 1, sizeof *options)) == NULL) {
         (void)why_rc(why, rc);
         goto out;
     }
-    for (size_t i = 0; i < k->spec->n_splits; i++)
+    for (size_t i = 0; i < k->source_count; i++)
         k->sources[i].data_fd = k->sources[i].meta_fd = k->sources[i].stream = -1;
-    k->written = 0;
+    buf_init(&k->result, RESULT_MAX);
     if ((rc = k->self->ops->prepare(k->self, k->spec, fds[0], fds[2], &k->job, why)) == RC_OK)
         rc = run(k, &a, options, why);
 out:
@@ -424,7 +568,7 @@ worker_refuse(struct pipes *p, int sock, const struct why *why)
 void
 worker_main(struct worker_self *self, int sock)
 {
-    struct worker k = { .host = { &host_ops }, .self = self, .pipes = self->pipes, .sock = sock, .sink = -1 };
+    struct worker k = { .host = { &host_ops }, .self = self, .pipes = self->pipes, .sock = sock };
     ProtobufCMessage *m;
     int fds[CHAN_FDS];
     size_t n;

@@ -1,6 +1,7 @@
 /* The worker as a process of its own. */
 #include <errno.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -40,13 +41,24 @@ px_prepare(struct worker_self *self UNUSED, const TkSpec *spec, int so_fd, int l
     if ((rc = set_memory_limit(spec, why)) != RC_OK)
         return rc;
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", so_fd);
-    return mr_job_load(path, job, why);
+    return mr_job_load(path, spec->stage, job, why);
+}
+
+static enum rc
+px_map(struct worker_self *self UNUSED, int fd, size_t n, const void **ret, struct why *why)
+{
+    void *p = mmap(NULL, n, PROT_READ, MAP_SHARED, fd, 0);
+
+    if (p == MAP_FAILED)
+        return why_errno(why, errno, "mmap of a side file");
+    *ret = p;
+    return RC_OK;
 }
 
 static void px_flush(struct worker_self *self UNUSED) { (void)fflush(NULL); /* the job's own streams; it cannot be told */ }
 static NORETURN void px_leave(struct worker_self *self UNUSED, int status) { _exit(status); }
 
-static const struct worker_ops px_ops = { px_prepare, px_flush, px_leave };
+static const struct worker_ops px_ops = { px_prepare, px_flush, px_leave, px_map };
 
 void
 worker_run(int sock)

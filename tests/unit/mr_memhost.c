@@ -87,8 +87,9 @@ host_next_segment(struct mr_host *h, struct mr_segment *ret, bool *ret_more, str
 }
 
 static enum rc
-host_write(struct mr_host *h, const void *p, size_t n, struct why *why)
+host_write(struct mr_host *h, const char *output, const void *p, size_t n, struct why *why)
 {
+    (void)output;
     (void)why;
     buf_put(((struct mem_host *)h)->out, p, n);
     return RC_OK;
@@ -101,8 +102,33 @@ host_progress(struct mr_host *h, const struct mr_progress *p)
     (void)p;
 }
 
+static enum rc
+host_side(struct mr_host *h, const char *name, struct mr_bytes *ret, struct why *why)
+{
+    const struct mem_job *j = ((struct mem_host *)h)->j;
+
+    (void)why;
+    *ret = j->side && strcmp(name, "side") == 0 ? (struct mr_bytes){ j->side, strlen(j->side) } : (struct mr_bytes){ NULL, 0 };
+    return RC_OK;
+}
+
+static enum rc
+host_second(struct mr_host *h, void *p, size_t cap, uint64_t at, size_t *ret_n, struct why *why)
+{
+    const struct mem_job *j = ((struct mem_host *)h)->j;
+    size_t n = strlen(j->second);
+
+    (void)why;
+    if (cap > 5)
+        cap = 5;
+    *ret_n = at >= n ? 0 : cap < n - at ? cap : n - at;
+    memcpy(p, j->second + (at < n ? at : n), *ret_n);
+    return RC_OK;
+}
+
 static const struct mr_host_ops ops = {
     host_read, host_scratch, host_map_output, host_next_segment, host_write, host_progress,
+    host_side, host_second,
 };
 
 static enum rc
@@ -122,6 +148,10 @@ run_attempt(struct mem_host *m, struct mr_spec *spec, struct mr_map_index *index
     spec->compress = m->j->compress;
     spec->options = m->j->options;
     spec->option_count = m->j->option_count;
+    spec->second = m->j->second != NULL;
+    spec->results = m->j->results;
+    spec->bounds = m->j->bounds;
+    spec->bound_count = m->j->bound_count;
     rc = mr_attempt_run(spec, m->j->job, &m->host, w.io, w.clock, &a, &p, index, why);
     for (int i = 0; i < MRC_COUNT; i++)
         counters[i] += p.counters[i];

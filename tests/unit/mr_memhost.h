@@ -21,6 +21,11 @@ struct mem_job {
     size_t read_max;            /* bytes of one read; 0: as asked */
     const struct mr_option *options;
     size_t option_count;
+    const char *side;           /* data of the side file "side", or NULL */
+    const char *second;         /* of every map, or NULL */
+    bool results;
+    const struct mr_bytes *bounds;
+    size_t bound_count;
 };
 
 /* Run all maps and reduces; the outputs, one after the other, are in out (initialised here). */
