@@ -85,7 +85,8 @@ cut_tail(struct dn_sink *s, uint64_t data_n, uint64_t keep, struct why *why)
     s->tail = crc_of(s->meta.type, 0, p, want);
     if (want < there) {         /* durable before the data go: or a crash may leave it to cover what is not there */
         put_be32(sum, s->tail);
-        if ((rc = io_pwrite(s->io, s->meta_fd, sum, sizeof sum, dn_meta_at(chunk, start), why)) == RC_OK)
+        if ((rc = io_sync(s->io, s->data_fd, why)) == RC_OK &&
+            (rc = io_pwrite(s->io, s->meta_fd, sum, sizeof sum, dn_meta_at(chunk, start), why)) == RC_OK)
             rc = io_sync(s->io, s->meta_fd, why);
     }
 out:

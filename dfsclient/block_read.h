@@ -46,6 +46,7 @@ enum rc block_read_open(struct block_read *br, const struct fs_block *b, const s
 /* From the descriptors of a local replica, which it takes also when it fails. */
 enum rc block_read_open_local(struct block_read *br, int data_fd, int meta_fd, uint64_t offset, uint64_t bytes,
                               struct why *why) MUST_CHECK;
+static inline bool block_read_is_local(const struct block_read *br) { return br->data_fd >= 0; }
 /* 1 to n bytes; 0 at the end of the range.  RC_CORRUPT: the replica's bytes and checksums differ. */
 enum rc block_read_next(struct block_read *br, void *p, size_t n, size_t *ret_n, struct why *why) MUST_CHECK;
 /* End the stream; keep the connection when everything was read and it can serve another. */

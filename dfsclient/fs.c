@@ -125,12 +125,13 @@ static enum rc
 call(struct fs *fs, enum client_namenode_row m, const ProtobufCMessage *req, struct arena *a, bool patient, const void **ret,
      struct why *why)
 {
-    uint64_t give_up = clock_deadline(fs->w.clock, fs->conf.client_retry_ms);
+    uint64_t retry_ms = patient ? fs->conf.write_retry_ms : fs->conf.client_retry_ms;
+    uint64_t give_up = clock_deadline(fs->w.clock, retry_ms);
     const ProtobufCMessage *reply = NULL;
     enum rc rc;
 
     for (unsigned n = 0;; n++) {
-        rc = rpc_client_call(fs->nn, m, req, a, fs->conf.rpc_timeout_ms, &reply, why);
+        rc = rpc_client_call_for(fs->nn, m, req, a, fs->conf.rpc_timeout_ms, retry_ms, &reply, why);
         bool again = rc == RC_BUSY || (patient && (rc == RC_SAFE_MODE || rc == RC_NOT_REPLICATED));
         if (!again || clock_mono_ms(fs->w.clock) >= give_up)
             break;

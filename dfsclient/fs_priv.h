@@ -46,7 +46,8 @@ static inline ProtobufCBinaryData fs_bin_n(const void *p, size_t n)
 /* Call method of the NameNode; the reply is in a.  A server that is too busy is asked again for a while. */
 enum rc fs_call(struct fs *fs, enum client_namenode_row m, const ProtobufCMessage *req, struct arena *a, const void **ret_reply,
                 struct why *why) MUST_CHECK;
-/* As fs_call, for a writer in mid-file: also waits while the NameNode is in safe mode or the block before is not reported. */
+/* As fs_call, for a writer in mid-file: waits much longer for a NameNode that is away, and also while it is in safe mode or the
+ * block before is not reported. */
 enum rc fs_call_patient(struct fs *fs, enum client_namenode_row m, const ProtobufCMessage *req, struct arena *a,
                         const void **ret_reply, struct why *why) MUST_CHECK;
 

@@ -76,11 +76,12 @@ pipeline_fini(struct pipeline *pl)
 
 /* pl->lock held.  The first failure counts. */
 static void
-fail(struct pipeline *pl, size_t bad, const struct why *why)
+fail(struct pipeline *pl, size_t bad, bool sure, const struct why *why)
 {
     if (!pl->failed) {
         pl->failed = true;
         pl->bad = bad;
+        pl->sure = sure;
         pl->bad_why = *why;
     }
 }
@@ -100,7 +101,7 @@ take_ack(struct pipeline *pl, const struct dtp_ack *ack)
     case ACK_BAD:
         (void)why_set(&why, RC_IO_EXCEPTION, "ack of packet %lld: %s", (long long)ack->seqno,
                       v.bad < ack->count ? dtp_status_name(ack->reply[v.bad]) : "no word of this node");
-        fail(pl, v.bad, &why);
+        fail(pl, v.bad, true, &why);
         return true;
     case ACK_PACKET:
         break;
@@ -127,7 +128,7 @@ run_acker(void *arg)
         if (rc == RC_OK) {
             end = take_ack(pl, &ack);
         } else {
-            fail(pl, 0, &why);
+            fail(pl, 0, false, &why);
             end = true;
         }
         if (end) {
@@ -183,7 +184,7 @@ pump(struct pipeline *pl)
             uint64_t deadline = clock_deadline(pl->fs->w.clock, LINGER_MS);
             while (!pl->acker_ended && cond_wait(t, pl->changed, pl->lock, deadline))
                 continue;       /* an ack that names the culprit may still come */
-            fail(pl, 0, &why);
+            fail(pl, 0, false, &why);
         }
         cond_broadcast(t, pl->changed);
     }
@@ -342,6 +343,7 @@ begin(struct pipeline *pl, const struct fs_block *b, bool appending, struct why 
     pl->flushed = appending;
     pl->bytes_sent = pl->bytes_acked = appending ? b->bytes : 0;
     pl->tries = (struct recovery_count){ .tries = 0 };
+    pl->accuser[0] = '\0';
     return rc;
 }
 
@@ -411,9 +413,7 @@ enum rc
 pipeline_open(struct pipeline *pl, const struct fs_block *previous, struct why *why)
 {
     struct fs_block fresh, before;
-    struct why setup;
     struct arena a;
-    size_t bad = 0;
     enum rc rc;
 
     arena_init(&a, FS_REPLY_MAX);
@@ -425,15 +425,16 @@ pipeline_open(struct pipeline *pl, const struct fs_block *previous, struct why *
     for (unsigned n = 0;; n++) {
         if ((rc = allot(pl, previous, n > 0, &a, &fresh, why)) != RC_OK || (rc = begin(pl, &fresh, false, why)) != RC_OK)
             goto out;
-        if ((rc = pipeline_connect(pl, DTP_SETUP_CREATE, 0, &bad, &setup)) == RC_OK)
+        if ((rc = pipeline_connect(pl, DTP_SETUP_CREATE, 0)) == RC_OK)
             break;
         if ((rc = abandon_block(pl, &a, why)) != RC_OK)
             goto out;
         if (n >= pl->fs->conf.block_write_retries) {
-            rc = why_set(why, RC_IO_EXCEPTION, "Unable to create new block. The last pipeline failed: %s", setup.text);
+            rc = why_set(why, RC_IO_EXCEPTION, "Unable to create new block. The last pipeline failed: %s", pl->bad_why.text);
             goto out;
         }
-        pipeline_drop(pl, bad);
+        pipeline_probe(pl);
+        pipeline_drop(pl, pl->bad);
     }
     pl->open = true;
     rc = start_acker(pl, why);

@@ -49,6 +49,8 @@ struct pipeline {
     bool live;                      /* an ack thread runs */
     bool sending, acker_ended, failed;
     size_t bad;                     /* index of the node that failed */
+    bool sure;                      /* another node said so; see recovery_blame */
+    char accuser[64];               /* uuid of the node that last accused the one behind it in this block */
     struct why bad_why;
     struct recovery_count tries;
 };
@@ -75,9 +77,10 @@ enum rc pipeline_close(struct pipeline *pl, int64_t seqno, struct why *why) MUST
 void pipeline_heartbeat(struct pipeline *pl, uint64_t idle_ms);
 
 /* pipeline_setup.c, for pipeline.c. */
-/* Connect to block's nodes in this stage; when it fails *ret_bad is the node to blame. */
-enum rc pipeline_connect(struct pipeline *pl, enum dtp_stage stage, uint64_t new_stamp, size_t *ret_bad,
-                         struct why *why) MUST_CHECK;
+/* Connect to block's nodes in this stage; when it fails pl->bad, bad_why and sure say who seems to be to blame. */
+enum rc pipeline_connect(struct pipeline *pl, enum dtp_stage stage, uint64_t new_stamp) MUST_CHECK;
+/* Both ends of a broken link are suspects: ask the nodes before pl->bad is settled. */
+void pipeline_probe(struct pipeline *pl);
 /* Leave node `bad` of the pipeline out from now on. */
 void pipeline_drop(struct pipeline *pl, size_t bad);
 void pipeline_forgive(struct pipeline *pl);     /* leave nobody out any more */

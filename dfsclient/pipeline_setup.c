@@ -6,8 +6,10 @@
 #include "core/base/mem.h"
 #include "dfsclient/located.h"
 #include "dfsclient/pipeline.h"
+#include "dfsclient/visible.h"
 
 #define PER_NODE_MS 5000        /* more to wait for each node behind the first */
+#define PROBE_MS 1000           /* for a node to say that it lives */
 #define REPLACE_TRIES 3         /* to find a node more and fill it */
 #define NO_NODE SIZE_MAX        /* none failed */
 
@@ -37,7 +39,7 @@ fill_targets(struct pipeline *pl, OpWriteBlockProto *op, struct arena *a)
 }
 
 static enum rc
-set_up(struct pipeline *pl, enum dtp_stage stage, uint64_t new_stamp, struct arena *a, size_t *ret_bad, struct why *why)
+set_up(struct pipeline *pl, enum dtp_stage stage, uint64_t new_stamp, struct arena *a, struct why *why)
 {
     OpWriteBlockProto op = OP_WRITE_BLOCK_PROTO__INIT;
     ChecksumProto sum = CHECKSUM_PROTO__INIT;
@@ -66,31 +68,35 @@ set_up(struct pipeline *pl, enum dtp_stage stage, uint64_t new_stamp, struct are
                  (const char *)r->firstbadlink.data);
     if (r->status == STATUS__SUCCESS && link[0] == '\0')
         return RC_OK;
-    *ret_bad = recovery_blame_setup(link, pl->block.locations, pl->block.location_count);
+    pl->bad = recovery_blame_setup(link, pl->block.locations, pl->block.location_count);
+    pl->sure = true;
     return why_set(why, RC_IO_EXCEPTION, "%s from the pipeline, first bad node %s%s%.*s", dtp_status_name(r->status),
                    link[0] != '\0' ? link : "unknown", r->has_message ? ": " : "",
                    r->has_message ? (int)r->message.len : 0, r->has_message ? (const char *)r->message.data : "");
 }
 
 enum rc
-pipeline_connect(struct pipeline *pl, enum dtp_stage stage, uint64_t new_stamp, size_t *ret_bad, struct why *why)
+pipeline_connect(struct pipeline *pl, enum dtp_stage stage, uint64_t new_stamp)
 {
     const struct conf *c = &pl->fs->conf;
     const struct fs_location *l = pl->block.locations;
-    uint64_t more_ms = PER_NODE_MS * pl->block.location_count;
+    uint64_t more_ms = (c->socket_ms < PER_NODE_MS ? c->socket_ms : PER_NODE_MS) * pl->block.location_count;
     struct net_addr to;
     struct arena a;
     enum rc rc;
 
-    *ret_bad = 0;
+    pl->bad = 0;
+    pl->sure = false;
     if (pl->block.location_count == 0)
-        return why_set(why, RC_IO_EXCEPTION, "the NameNode gave no DataNode");
+        return why_set(&pl->bad_why, RC_IO_EXCEPTION, "the NameNode gave no DataNode");
     arena_init(&a, 4 * MB);
     to.port = l->data_port;
     snprintf(to.host, sizeof to.host, "%s", l->host);
     if ((rc = dtp_connect(&pl->conn, &pl->fs->w, &to, c->socket_ms, c->socket_ms + more_ms, c->dn_socket_ms + more_ms,
-                          why)) == RC_OK)
-        rc = set_up(pl, stage, new_stamp, &a, ret_bad, why);
+                          &pl->bad_why)) == RC_OK)
+        rc = set_up(pl, stage, new_stamp, &a, &pl->bad_why);
+    else
+        pl->sure = true;            /* it is this node that cannot be reached */
     if (rc != RC_OK)
         dtp_conn_fini(&pl->conn);
     arena_fini(&a);
@@ -126,6 +132,23 @@ exclude(struct pipeline *pl, const struct fs_location *l)
 
     if (pl->excluded_count < PIPELINE_NODES_MAX && (k = keep_location(l)) != NULL)
         pl->excluded[pl->excluded_count++] = k;
+}
+
+void
+pipeline_probe(struct pipeline *pl)
+{
+    const struct fs_location *l = pl->block.locations;
+    size_t n = pl->block.location_count;
+    bool answers[PIPELINE_NODES_MAX], again;
+
+    if (pl->bad >= n)
+        return;
+    again = pl->sure && pl->bad > 0 && strcmp(pl->accuser, l[pl->bad - 1].node_uuid) == 0;
+    for (size_t i = 0; i < n; i++)
+        answers[i] = (pl->sure && !(again && i == pl->bad)) || fs_node_answers(pl->fs, &pl->block, &l[i], PROBE_MS);
+    if (pl->sure && pl->bad > 0)
+        snprintf(pl->accuser, sizeof pl->accuser, "%s", l[pl->bad - 1].node_uuid);
+    pl->bad = recovery_blame(pl->bad, pl->sure, again, answers, n);
 }
 
 void
@@ -226,6 +249,21 @@ find_new(const struct pipeline *pl, const struct fs_block *more)
     return fresh;
 }
 
+/* When nobody else is left: nodes that failed longer ago may have been started again.  Not the last one that failed. */
+static bool
+forgive_older(struct pipeline *pl)
+{
+    size_t last = pl->excluded_count;
+
+    if (last < 2)
+        return false;
+    for (size_t i = 0; i + 1 < last; i++)
+        mem_free(pl->excluded[i]);
+    pl->excluded[0] = pl->excluded[last - 1];
+    pl->excluded_count = 1;
+    return true;
+}
+
 /* Ask for a node and have one of ours copy what was acked to it; *ret is in a. */
 static enum rc
 copy_to_new(struct pipeline *pl, struct arena *a, struct fs_location *ret, struct why *why)
@@ -238,7 +276,12 @@ copy_to_new(struct pipeline *pl, struct arena *a, struct fs_location *ret, struc
     for (unsigned tries = 0;; tries++) {
         if ((rc = ask_for_node(pl, a, &more, why)) != RC_OK)
             break;
-        if ((fresh = find_new(pl, &more)) == NULL) {
+        fresh = find_new(pl, &more);
+        if (fresh == NULL && tries == 0 && forgive_older(pl)) {
+            excluded = 1;
+            continue;
+        }
+        if (fresh == NULL) {
             rc = why_set(why, RC_IO_EXCEPTION, "Failed to replace a bad datanode on the existing pipeline due to no more "
                          "good datanodes being available to try");
             break;
@@ -387,12 +430,14 @@ set_up_again(struct pipeline *pl, enum dtp_stage stage, enum dtp_stage retry, in
         if (!recovery_try(&pl->tries, head_seqno))
             return why_set(why, RC_IO_EXCEPTION, "Failing write. Tried pipeline recovery %d times without success: %s",
                            RECOVERY_MAX, pl->bad_why.text);
+        if (pl->bad != NO_NODE)
+            pipeline_probe(pl);
         pipeline_drop(pl, pl->bad);
         if (pl->block.location_count == 0)
             return all_bad(pl, why);
         if ((stage != DTP_CLOSE_RECOVERY && (rc = fill_up(pl, why)) != RC_OK) || (rc = new_stamp(pl, &stamp, why)) != RC_OK)
             return rc;
-        if (pipeline_connect(pl, stage, stamp, &pl->bad, &pl->bad_why) == RC_OK)
+        if (pipeline_connect(pl, stage, stamp) == RC_OK)
             return update_pipeline(pl, stamp, why);
     }
 }

@@ -9,11 +9,11 @@
 
 #include "core/base/mem.h"
 #include "core/io/io.h"
-#include "core/proto/client_datanode.pb-c.h"
 #include "dfsclient/block_read.h"
 #include "dfsclient/local.h"
 #include "dfsclient/located.h"
 #include "dfsclient/replica.h"
+#include "dfsclient/visible.h"
 
 #define WINDOW_BLOCKS 128       /* blocks whose locations are asked for at a time */
 #define ROUNDS 4                /* of locations, before a block counts as lost */
@@ -32,6 +32,7 @@ struct fs_reader {
     uint64_t next;              /* where the last read ended: the one that begins there is sequential */
     struct replica_set bad;     /* replicas that failed, of bad_block */
     uint64_t bad_block;
+    uint64_t not_local;         /* a block whose local files changed while they were read; 0 none */
     struct replica_set suspects;    /* nodes that did not answer, for whatever block */
 };
 
@@ -45,31 +46,33 @@ load(struct fs_reader *r, uint64_t at, uint64_t *ret_bytes, struct why *why)
                      ret_bytes, why);
 }
 
-/* The length that a replica being written shows to readers, from one of its DataNodes. */
+/*
+ * The length that the last block shows to readers: the least of what its DataNodes say.  The first of the pipeline is the
+ * last to learn of an ack, so what is once seen by the least is on all of them, and stays over a recovery.  When one has
+ * answered, the others are not waited for long.
+ */
 static enum rc
-visible_length(struct fs_reader *r, const struct fs_block *b, const struct fs_location *l, uint64_t *ret, struct why *why)
+ask_visible(struct fs_reader *r, struct fs_block *b, struct why *why)
 {
-    struct rpc_client_options o = { .protocol = &client_datanode_rpc, .user = r->fs->user, .connect_ms = r->fs->conf.socket_ms };
-    GetReplicaVisibleLengthRequestProto req = GET_REPLICA_VISIBLE_LENGTH_REQUEST_PROTO__INIT;
-    const ProtobufCMessage *reply = NULL;
-    struct rpc_client *c = NULL;
-    struct arena a;
-    enum rc rc;
+    const struct conf *c = &r->fs->conf;
+    uint64_t slow_ms = c->read_slow_ms < c->socket_ms ? c->read_slow_ms : c->socket_ms, n = 0;
+    size_t missing = 0, heard = 0;
+    enum rc rc = RC_OK;
 
-    arena_init(&a, MB);
-    o.to.port = l->ipc_port;
-    snprintf(o.to.host, sizeof o.to.host, "%s", l->host);
-    if ((rc = rpc_client_new(&r->fs->w, &o, &c, why)) != RC_OK)
-        goto out;
-    rc = RC_NOMEM;
-    if ((req.block = fs_put_block(&a, b, b->bytes)) == NULL)
-        goto out;
-    if ((rc = rpc_client_call(c, ROW_get_visible_length, &req.base, &a, r->fs->conf.socket_ms, &reply, why)) == RC_OK)
-        *ret = ((const GetReplicaVisibleLengthResponseProto *)(const void *)reply)->length;
-out:
-    if (c != NULL)
-        rpc_client_free(c);
-    arena_fini(&a);
+    b->bytes = 0;
+    for (size_t i = 0; i < b->location_count; i++) {
+        bool is_last_hope = heard == 0 && i + 1 == b->location_count;
+
+        if ((rc = fs_visible_length(r->fs, b, &b->locations[i], is_last_hope ? c->socket_ms : slow_ms, &n, why)) == RC_OK) {
+            b->bytes = heard++ == 0 || n < b->bytes ? n : b->bytes;
+        } else if (rc == RC_REPLICA_NOT_FOUND) {
+            missing++;
+        }
+    }
+    if (heard > 0 || missing == b->location_count)
+        return RC_OK;       /* none has it: allotted, and nothing written yet */
+    if (rc == RC_REPLICA_NOT_FOUND)     /* who cannot be asked may have bytes that were synced */
+        rc = why_set(why, RC_IO_EXCEPTION, "Cannot obtain block length for blk_%" PRIu64 " of %s", b->id, r->path);
     return rc;
 }
 
@@ -78,9 +81,7 @@ static enum rc
 find_length(struct fs_reader *r, uint64_t known, struct why *why)
 {
     struct fs_block *b = r->block_count > 0 ? &r->blocks[r->block_count - 1] : NULL;
-    size_t missing = 0;
-    uint64_t n = 0;
-    enum rc rc = RC_OK;
+    enum rc rc;
 
     r->bytes = known;
     if (b != NULL && b->offset + b->bytes < known) {    /* the tail is outside the window */
@@ -90,19 +91,7 @@ find_length(struct fs_reader *r, uint64_t known, struct why *why)
     }
     if (b == NULL || !b->open)
         return RC_OK;
-    b->bytes = 0;
-    for (size_t i = 0; i < b->location_count; i++) {
-        if ((rc = visible_length(r, b, &b->locations[i], &n, why)) == RC_OK) {
-            b->bytes = n;
-            break;
-        }
-        if (rc == RC_REPLICA_NOT_FOUND)
-            missing++;
-    }
-    if (missing == b->location_count)
-        rc = RC_OK;     /* allotted, and nothing written yet */
-    else if (rc == RC_REPLICA_NOT_FOUND)        /* who cannot be asked may have bytes that were synced */
-        rc = why_set(why, RC_IO_EXCEPTION, "Cannot obtain block length for blk_%" PRIu64 " of %s", b->id, r->path);
+    rc = ask_visible(r, b, why);
     if (b->bytes == 0)
         r->block_count--;
     else if (b->offset + b->bytes > r->bytes)
@@ -215,12 +204,21 @@ report_bad(struct fs_reader *r, const struct fs_block *b, const struct fs_locati
     arena_fini(&a);
 }
 
-/* Replica i of b failed.  A corrupt one is reported to the NameNode, so that it is replaced. */
+/*
+ * Replica i of b failed.  A corrupt one is reported to the NameNode, so that it is replaced.  Files that were read by
+ * descriptor may have been appended to in the meantime: the DataNode, which knows, is asked before anybody is blamed.
+ */
 static void
 blame(struct fs_reader *r, const struct fs_block *b, size_t i, enum rc rc)
 {
+    bool was_local = block_read_is_local(&r->stream);
+
     block_read_close(&r->stream);
     r->stream_block = 0;
+    if (was_local && rc == RC_CORRUPT && r->not_local != b->id) {
+        r->not_local = b->id;
+        return;
+    }
     if (r->bad_block != b->id) {
         r->bad_block = b->id;
         replica_set_clear(&r->bad);
@@ -242,7 +240,7 @@ open_stream(struct fs_reader *r, const struct fs_block *b, size_t i, uint64_t fr
     int data_fd, meta_fd;
     enum rc rc;
 
-    if (local_is_here(r->fs, &b->locations[i]) &&
+    if (r->not_local != b->id && local_is_here(r->fs, &b->locations[i]) &&
         local_open(r->fs, b, &b->locations[i], &data_fd, &meta_fd, NULL) == RC_OK)
         rc = block_read_open_local(&r->stream, data_fd, meta_fd, from, bytes, why);
     else

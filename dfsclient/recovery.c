@@ -31,6 +31,17 @@ recovery_blame_setup(const char *first_bad_link, const struct fs_location *nodes
     return 0;
 }
 
+size_t
+recovery_blame(size_t bad, bool sure, bool again, const bool *answers, size_t n)
+{
+    if (sure)
+        return again && bad > 0 && bad < n && answers[bad] ? bad - 1 : bad;
+    for (size_t i = 0; i < n; i++)
+        if (!answers[i])
+            return i;
+    return bad;
+}
+
 bool
 replace_policy_parse(const char *text, enum replace_policy *ret)
 {

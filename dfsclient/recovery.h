@@ -33,6 +33,14 @@ struct ack_verdict recovery_judge_ack(const struct dtp_ack *a, bool any_sent, in
 /* Which node's fault a refused set-up was: the one that first_bad_link names, else the first. */
 size_t recovery_blame_setup(const char *first_bad_link, const struct fs_location *nodes, size_t node_count);
 
+/*
+ * Whom to leave out when a pipeline of n nodes broke.  bad: the node that seems to have failed.  sure: a node before it
+ * said so; otherwise silence or a lost connection points at it, and that may be the fault of any behind it.  answers[i]:
+ * node i was asked and answered.  again: the node before bad has accused one in this block before, wrongly or not; when
+ * the accused answers, its accuser is the one with a fault.
+ */
+size_t recovery_blame(size_t bad, bool sure, bool again, const bool *answers, size_t n);
+
 enum replace_policy { REPLACE_DEFAULT, REPLACE_ALWAYS, REPLACE_NEVER };
 bool replace_policy_parse(const char *text, enum replace_policy *ret);
 

@@ -176,6 +176,19 @@ enum rc nn_do_get_additional_datanode(struct nn_core *core, struct rpc_call *cal
 
 /* ---- bad blocks, safe mode ---- */
 
+/* Readers of a file that is being appended to may hold old files or old checksums: their word counts for what is closed and
+ * as new as what they read. */
+static enum rc may_be_bad(struct nn_core *core, const ExtendedBlockProto *b, bool *ret, struct why *why)
+{
+    struct nn_block block;
+    bool found;
+    enum rc rc;
+
+    if ((rc = nn_block_find(&core->db, (struct block_id){ b->blockid }, &block, &found, why)) == RC_OK)
+        *ret = found && block.state == NN_BLOCK_COMPLETE && block.stamp == b->generationstamp;
+    return rc;
+}
+
 enum rc nn_do_report_bad_blocks(struct nn_core *core, struct rpc_call *call, const ReportBadBlocksRequestProto *req,
                                 ReportBadBlocksResponseProto *ret, struct why *why)
 {
@@ -186,8 +199,11 @@ enum rc nn_do_report_bad_blocks(struct nn_core *core, struct rpc_call *call, con
     (void)net_addr_text(&call->peer, by);
     for (size_t i = 0; i < req->n_blocks; i++) {
         const LocatedBlockProto *l = req->blocks[i];
+        bool may_be;
 
-        for (size_t k = 0; k < l->n_locs; k++) {
+        if ((rc = may_be_bad(core, l->b, &may_be, why)) != RC_OK)
+            return rc;
+        for (size_t k = 0; may_be && k < l->n_locs; k++) {
             struct nn_storage *s = nn_asked_storage(core, &call->arena, k < l->n_storageids ? &l->storageids[k] : NULL,
                                                     l->locs[k]->id);
 

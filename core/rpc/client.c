@@ -251,9 +251,9 @@ may_repeat(const struct rpc_ask *ask, enum rc rc)
 }
 
 static enum rc
-ask_until_done(struct rpc_client *c, struct rpc_ask *ask, struct why *why)
+ask_until_done(struct rpc_client *c, struct rpc_ask *ask, uint64_t retry_ms, struct why *why)
 {
-    uint64_t give_up_ms = clock_deadline(c->w.clock, c->o.retry_ms);
+    uint64_t give_up_ms = clock_deadline(c->w.clock, retry_ms);
     bool may_have_run = false;
     enum rc rc;
 
@@ -281,6 +281,13 @@ enum rc
 rpc_client_call(struct rpc_client *c, size_t method_index, const ProtobufCMessage *request, struct arena *arena,
                 uint64_t timeout_ms, const ProtobufCMessage **ret_reply, struct why *why)
 {
+    return rpc_client_call_for(c, method_index, request, arena, timeout_ms, c->o.retry_ms, ret_reply, why);
+}
+
+enum rc
+rpc_client_call_for(struct rpc_client *c, size_t method_index, const ProtobufCMessage *request, struct arena *arena,
+                    uint64_t timeout_ms, uint64_t retry_ms, const ProtobufCMessage **ret_reply, struct why *why)
+{
     struct rpc_ask ask = { .arena = arena, .timeout_ms = timeout_ms };
     struct why cause;
     enum rc rc;
@@ -293,7 +300,7 @@ rpc_client_call(struct rpc_client *c, size_t method_index, const ProtobufCMessag
     mutex_unlock(c->w.threads, c->mutex);
     if ((rc = rpc_method_messages(c->o.protocol, method_index, &ask.messages, &cause)) == RC_OK &&
         (rc = rpc_ask_encode(&ask, c->o.protocol, request, &cause)) == RC_OK)
-        rc = ask_until_done(c, &ask, &cause);
+        rc = ask_until_done(c, &ask, retry_ms, &cause);
     mem_free(ask.body);
     if (rc == RC_OK)
         *ret_reply = ask.reply;

@@ -43,4 +43,9 @@ void rpc_client_stop(struct rpc_client *c);     /* from any thread: calls under 
 enum rc rpc_client_call(struct rpc_client *c, size_t method_index, const ProtobufCMessage *request, struct arena *arena,
                         uint64_t timeout_ms, const ProtobufCMessage **ret_reply, struct why *why) MUST_CHECK;
 
+/* As rpc_client_call, asked again for retry_ms instead of the client's own. */
+enum rc rpc_client_call_for(struct rpc_client *c, size_t method_index, const ProtobufCMessage *request, struct arena *arena,
+                            uint64_t timeout_ms, uint64_t retry_ms, const ProtobufCMessage **ret_reply,
+                            struct why *why) MUST_CHECK;
+
 #endif

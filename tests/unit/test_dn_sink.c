@@ -359,7 +359,7 @@ START_TEST(cut_inside_a_chunk_makes_the_checksum_durable_before_the_data_go)
     memset(noted, 0, sizeof noted);
     ck_assert_int_eq(dn_sink_open(&sink, &io, data_path, meta_path, 4700, &why), RC_OK);
     ck_assert_int_eq(sink.data_fd, data_fd);
-    ck_assert_str_eq(noted, "mMtT");
+    ck_assert_str_eq(noted, "DmMtT");
     sink.io = io_posix();
 }
 END_TEST

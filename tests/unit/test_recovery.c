@@ -95,6 +95,26 @@ START_TEST(set_up_blames_the_link_that_is_named_else_the_first)
 }
 END_TEST
 
+START_TEST(silence_blames_the_first_node_that_does_not_answer)
+{
+    static const bool all[] = { true, true, true }, not_second[] = { true, false, true };
+
+    ck_assert_uint_eq(recovery_blame(0, false, false, not_second, 3), 1);
+    ck_assert_uint_eq(recovery_blame(0, false, false, all, 3), 0);
+}
+END_TEST
+
+START_TEST(accused_node_is_blamed_unless_its_accuser_accuses_again_and_it_answers)
+{
+    static const bool all[] = { true, true, true }, not_second[] = { true, false, true };
+
+    ck_assert_uint_eq(recovery_blame(1, true, false, all, 3), 1);
+    ck_assert_uint_eq(recovery_blame(1, true, true, all, 3), 0);
+    ck_assert_uint_eq(recovery_blame(1, true, true, not_second, 3), 1);
+    ck_assert_uint_eq(recovery_blame(0, true, true, all, 3), 0);
+}
+END_TEST
+
 START_TEST(default_policy_replaces_at_half_or_when_somebody_relies_on_it)
 {
     ck_assert(!recovery_wants_node(REPLACE_DEFAULT, 3, 2, false));
@@ -152,6 +172,8 @@ suite_recovery(void)
     tcase_add_test(t, node_that_said_nothing_is_blamed);
     tcase_add_test(t, heartbeat_acks_nothing);
     tcase_add_test(t, set_up_blames_the_link_that_is_named_else_the_first);
+    tcase_add_test(t, silence_blames_the_first_node_that_does_not_answer);
+    tcase_add_test(t, accused_node_is_blamed_unless_its_accuser_accuses_again_and_it_answers);
     tcase_add_test(t, default_policy_replaces_at_half_or_when_somebody_relies_on_it);
     tcase_add_test(t, other_policies_do_as_they_are_called);
     tcase_add_test(t, only_the_last_packet_left_is_a_close_recovery);
