@@ -16,9 +16,8 @@
 #include "namenode/txlog.h"
 #include "namenode/verify.h"
 
-/* The process of this machine ends here. */
-static void
-end_process(struct machine *m, const char *what, const struct why *why)
+void
+machine_end(struct machine *m, const char *what, const struct why *why)
 {
     const struct world *w = sim_node_world(m->node);
 
@@ -28,8 +27,8 @@ end_process(struct machine *m, const char *what, const struct why *why)
         thread_yield(w->threads);
 }
 
-static void
-sleep_ms(struct machine *m, uint64_t ms)
+void
+machine_sleep_ms(struct machine *m, uint64_t ms)
 {
     const struct world *w = sim_node_world(m->node);
 
@@ -47,7 +46,7 @@ cluster_conf(struct cluster *c, const struct machine *m, unsigned who, struct co
         "dfs.namenode.reconstruction.pending.timeout=6s", "dfs.namenode.lease-soft-limit=3s",
         "dfs.namenode.lease-hard-limit=8s", "dfs.client.socket-timeout=5000",
         "dfs.datanode.socket.write.timeout=5000", "millrace.client.retry=60s", "ipc.client.connect.timeout=2000",
-        "ipc.client.rpc-timeout.ms=10000", "dfs.blockreport.intervalMsec=8000",
+        "ipc.client.rpc-timeout.ms=10000", "dfs.blockreport.intervalMsec=8000", "dfs.domain.socket.path=/dn_socket",
     };
     static const char *const keys[][3] = {      /* key; value, after the address for the first two; value with two volumes */
         { "dfs.datanode.address", ":9866", NULL },
@@ -144,17 +143,17 @@ run_namenode(void *arg)
         if (!m->cluster->is_damaged && (why.rc == RC_CORRUPT || why.rc == RC_BAD_FORMAT || why.rc == RC_BUG))
             sim_fail(m->cluster->s, "the NameNode does not start: %s", why.text);
         m->cluster->has_refused = m->cluster->is_damaged;
-        end_process(m, "namenode does not start", &why);
+        machine_end(m, "namenode does not start", &why);
     }
     m->is_serving = true;
     while (!m->cluster->wants_stop) {
-        sleep_ms(m, 100);
+        machine_sleep_ms(m, 100);
         if (nn_has_failed(nn))
-            end_process(m, "namenode has failed", NULL);
+            machine_end(m, "namenode has failed", NULL);
     }
     nn_stop(nn);
     if (nn_has_failed(nn))
-        end_process(m, "namenode has failed", NULL);
+        machine_end(m, "namenode has failed", NULL);
     copy_ready = nn_copies_ready(nn->copies) > 0;
     nn_free(nn);
     check_replay(m, &conf);
@@ -177,24 +176,44 @@ run_datanode(void *arg)
     if (dn_open(w, &conf, &dn, &why) != RC_OK || dn_serve(dn, &why) != RC_OK) {
         if (why.rc == RC_BUG)
             sim_fail(m->cluster->s, "a DataNode does not start: %s", why.text);
-        end_process(m, "datanode does not start", &why);
+        machine_end(m, "datanode does not start", &why);
     }
     m->is_serving = true;
     for (;;) {
-        sleep_ms(m, 500);
+        machine_sleep_ms(m, 500);
         if (dn_has_failed(dn))
-            end_process(m, "datanode has failed", NULL);
+            machine_end(m, "datanode has failed", NULL);
     }
+}
+
+static void
+machine_start(struct cluster *c, struct machine *m, struct sim_node *node, void (*run)(void *machine))
+{
+    m->cluster = c;
+    m->run = run;
+    m->node = node;
+    sim_node_spawn(node, sim_node_name(node), run, m);
 }
 
 static void
 machine_init(struct cluster *c, struct machine *m, const char *name, unsigned last_byte, void (*run)(void *machine))
 {
-    m->cluster = c;
-    m->run = run;
     (void)snprintf(m->address, sizeof m->address, "10.0.0.%u", last_byte);
-    m->node = sim_node_new(c->s, name, m->address);
-    sim_node_spawn(m->node, name, run, m);
+    machine_start(c, m, sim_node_new(c->s, name, m->address), run);
+}
+
+void
+cluster_add(struct cluster *c, struct machine *m, const char *name, unsigned last_byte, struct machine *on,
+            void (*run)(void *machine))
+{
+    SIM_CHECK(c->s, c->more_count < CLUSTER_MORE);
+    c->more[c->more_count++] = m;
+    if (on == NULL) {
+        machine_init(c, m, name, last_byte, run);
+        return;
+    }
+    memcpy(m->address, on->address, sizeof m->address);
+    machine_start(c, m, sim_node_new_on(on->node, NULL, name), run);
 }
 
 void
@@ -221,7 +240,10 @@ cluster_machine(struct cluster *c, unsigned i)
         return &c->namenode;
     if (i <= CLUSTER_DATANODES)
         return &c->datanodes[i - 1];
-    return i == CLUSTER_DATANODES + 1 ? &c->client : NULL;
+    if (i == CLUSTER_DATANODES + 1)
+        return &c->client;
+    i -= CLUSTER_DATANODES + 2;
+    return i < c->more_count ? c->more[i] : NULL;
 }
 
 void

@@ -28,9 +28,13 @@ struct machine {
     uint64_t boot_at_us;    /* when the supervisor starts it again; 0: nobody has seen it down yet */
 };
 
+#define CLUSTER_MORE 4
+
 struct cluster {
     struct sim *s;
     struct machine namenode, datanodes[CLUSTER_DATANODES], client;
+    struct machine *more[CLUSTER_MORE];     /* others, after these; borrowed */
+    unsigned more_count;
     bool has_two_volumes;   /* each DataNode, and goes on with one of them */
     bool has_copy;          /* the NameNode has a second name directory */
     bool wants_stop;        /* the NameNode is to end in good order */
@@ -42,7 +46,15 @@ struct cluster {
 
 /* The machines, all up.  client_main runs on the client.  in_order: the NameNode serves before the others start. */
 void cluster_init(struct cluster *c, struct sim *s, bool in_order, void (*client_main)(void *machine));
-struct machine *cluster_machine(struct cluster *c, unsigned i);        /* 0 NameNode, then DataNodes, then client; else NULL */
+struct machine *cluster_machine(struct cluster *c, unsigned i);        /* 0 NameNode, DataNodes, client, more; else NULL */
+
+/* One more: at 10.0.0.last_byte, or a process of on's machine.  m's memory is the caller's. */
+void cluster_add(struct cluster *c, struct machine *m, const char *name, unsigned last_byte, struct machine *on,
+                 void (*run)(void *machine));
+
+/* From a fiber of the machine: its process ends here. */
+void machine_end(struct machine *m, const char *what, const struct why *why) NORETURN;
+void machine_sleep_ms(struct machine *m, uint64_t ms);
 
 /* What every program of this cluster has in its configuration file. */
 void cluster_conf(struct cluster *c, const struct machine *m, unsigned who, struct conf *ret);

@@ -13,7 +13,10 @@
 #include "core/io/thread.h"
 #include "dfsclient/fs.h"
 #include "tests/sim/cluster.h"
+#include "tests/sim/engine.h"
 #include "tests/sim/histories.h"
+#include "tests/sim/jobs.h"
+#include "tests/sim/sim_priv.h"
 #include "tests/sim/workload.h"
 
 #define HEAL_MS 300000
@@ -26,7 +29,18 @@ struct scene {
     struct cluster cluster;
     struct workload work;
     bool calm;
+    bool has_engine;        /* and the client submits jobs */
+    struct engine engine;
+    struct jobs jobs;
 };
+
+static void
+jobs_main(void *arg)
+{
+    struct machine *m = arg;
+
+    jobs_run(&CONTAINER_OF(m->cluster, struct scene, cluster)->jobs, m);
+}
 
 static void
 client_main(void *arg)
@@ -34,6 +48,8 @@ client_main(void *arg)
     struct machine *m = arg;
     struct scene *scene = CONTAINER_OF(m->cluster, struct scene, cluster);
 
+    if (scene->has_engine && !scene->jobs.is_done)
+        sim_node_spawn(m->node, "jobs", jobs_main, m);
     if (!scene->work.is_done)
         workload_run(&scene->work, m);
 }
@@ -127,6 +143,21 @@ do_harm(struct scene *scene)
     }
 }
 
+/* One more job, when nothing is in its way any more. */
+static void
+ask_last_job(struct scene *scene)
+{
+    struct machine *client = &scene->cluster.client;
+    bool wakes = scene->jobs.is_done && sim_node_is_up(client->node);
+
+    engine_heal(&scene->engine);
+    scene->jobs.is_healed = true;
+    scene->jobs.target = scene->jobs.count + 1;
+    scene->jobs.is_done = false;
+    if (wakes)
+        sim_node_spawn(client->node, "jobs", jobs_main, client);
+}
+
 static void
 heal(struct scene *scene)
 {
@@ -138,6 +169,8 @@ heal(struct scene *scene)
         sim_node_pause(m->node, 0);
         sim_disk_fail(m->node, SIM_POINT_SYNC, 0);
     }
+    if (scene->has_engine)
+        ask_last_job(scene);
     cluster_supervise(&scene->cluster, true);
     if (scene->work.target > scene->work.operations + LAST_OPERATIONS)
         scene->work.target = scene->work.operations + LAST_OPERATIONS;
@@ -169,6 +202,13 @@ repair_volumes(struct scene *scene)
         sim_node_crash(scene->cluster.datanodes[i].node, SIM_KILL);
 }
 
+static bool
+is_well(struct scene *scene, struct fs *fs, struct why *why)
+{
+    return scene->work.is_done && has_converged(fs, why) && workload_check(&scene->work, fs, why) == RC_OK &&
+           (!scene->has_engine || jobs_check(&scene->jobs, fs, why) == RC_OK);
+}
+
 /* The client comes to its end, every name is as it was acknowledged, every block has its replicas. */
 static void
 wait_until_well(struct scene *scene, struct fs *fs)
@@ -177,7 +217,7 @@ wait_until_well(struct scene *scene, struct fs *fs)
     uint64_t limit_us = sim_now_us(s) + HEAL_MS * UINT64_C(1000), repair_us = sim_now_us(s) + REPAIR_MS * UINT64_C(1000);
     struct why why = { .rc = RC_OK };
 
-    while (!scene->work.is_done || !has_converged(fs, &why) || workload_check(&scene->work, fs, &why) != RC_OK) {
+    while (!is_well(scene, fs, &why)) {
         if (sim_now_us(s) > limit_us)
             sim_fail(s, "not well %d s after everything healed: %s", HEAL_MS / 1000,
                      scene->work.is_done ? why.text : "the client is not done");
@@ -252,6 +292,9 @@ check_end(struct scene *scene)
     conf_fini(&conf);
     if (c->is_damaged)
         return;
+    for (int i = 0; scene->has_engine && !engine_stop(&scene->engine) && i < 600; i++)
+        pause_ms(s, 100);
+    SIM_CHECK(s, !scene->has_engine || engine_stop(&scene->engine));
     c->wants_stop = true;
     for (int i = 0; i < 600 && !c->has_stopped; i++)
         pause_ms(s, 100);
@@ -271,11 +314,19 @@ history(struct sim *s, void *arg)
     scene->work.target = OPERATIONS;
     scene->calm = rng_below(sim_rng(s), 8) == 0;
     pace_ms = paces_ms[rng_below(sim_rng(s), ARRAY_LEN(paces_ms))];
+    scene->has_engine = s->options.seed % 3 == 0;
+    scene->jobs.e = &scene->engine;
+    scene->jobs.target = 1 + (unsigned)(s->options.seed / 3 % 3);
+    scene->jobs.is_healed = scene->calm;
     cluster_init(&scene->cluster, s, scene->calm, client_main);
+    if (scene->has_engine)
+        engine_init(&scene->engine, &scene->cluster, scene->calm);
     harm_us = 1000 * (5000 + rng_below(sim_rng(s), 60000));
-    while (!scene->work.is_done && sim_now_us(s) < harm_us) {
+    while ((!scene->work.is_done || (scene->has_engine && !scene->jobs.is_done)) && sim_now_us(s) < harm_us) {
         pause_ms(s, rng_below(sim_rng(s), pace_ms));
-        if (!scene->calm)
+        if (!scene->calm && scene->has_engine && rng_below(sim_rng(s), 2) == 0)
+            engine_harm(&scene->engine);
+        else if (!scene->calm)
             do_harm(scene);
         cluster_supervise(&scene->cluster, false);
     }

@@ -714,7 +714,7 @@ n_peer(struct net *net, int sock, struct net_addr *ret, struct why *why UNUSED)
 static enum rc
 n_host_name(struct net *net, char *out, size_t cap, struct why *why UNUSED)
 {
-    (void)snprintf(out, cap, "%s", node_of(net)->name);
+    (void)snprintf(out, cap, "%s", node_of(net)->machine->name);
     return RC_OK;
 }
 
