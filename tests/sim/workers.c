@@ -68,7 +68,7 @@ w_leave(struct worker_self *worker, int status)
         thread_yield(w->threads);
 }
 
-static const struct worker_ops worker_ops = { w_prepare, w_flush, w_leave };
+static const struct worker_ops worker_ops = { .prepare = w_prepare, .flush = w_flush, .leave = w_leave };
 
 static void
 worker_run_here(void *arg)
