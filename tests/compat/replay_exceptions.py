@@ -28,10 +28,14 @@ WRITES = {
     7: [("/x/f", 120, 1048576), ("/x/d/g", 3000, 1024), ("/x/priv/s", 6, 1048576)],
     110: [("/w/f", 100, 1048576), ("/w/full", 2048, 1024), ("/w/u", 1000, 1048576)],
     230: [("/m/f", 10, 1048576), ("/m/g", 10, 1048576), ("/m/sticky/s", 10, 1048576), ("/m/h/x", 10, 1048576)],
+    344: [("/m/t", 3000, 1024)],
     289: [("/m/d3/x", 10, 1048576)],
     416: [("/n/f", 100, 1048576), ("/n/g", 10, 1048576)],
     427: [("/n/d2/f", 10, 1048576)],
 }
+
+# Before these calls the DataNodes have carried out the recoveries that were ordered.
+RECOVERED = {355}
 
 # Which block of its file a call means, where it is not the last one.
 BLOCK_AT = {181: 0, 182: 0, 184: None, 219: None}   # None: a block that does not exist
@@ -40,7 +44,7 @@ FILE_OF = {n: "/w/u" for n in range(213, 219)} | {219: "/w/u", 220: "/w/full"}
 NEW_STAMP = {217, 218}
 
 # Calls about what this version does not have, and those whose answer rests on such a call.
-ABSENT = {"truncate", "concat", "setQuota", "setStoragePolicy", "unsetStoragePolicy", "setXAttr", "removeXAttr",
+ABSENT = {"concat", "setQuota", "setStoragePolicy", "unsetStoragePolicy", "setXAttr", "removeXAttr",
           "modifyAclEntries", "setAcl", "removeAcl", "removeAclEntries", "removeDefaultAcl", "createSnapshot",
           "allowSnapshot", "disallowSnapshot", "deleteSnapshot", "renameSnapshot", "getSnapshotDiffReport",
           "getSnapshotDiffReportListing", "getSnapshottableDirListing", "getSnapshotListing", "renewDelegationToken",
@@ -51,8 +55,7 @@ ABSENT = {"truncate", "concat", "setQuota", "setStoragePolicy", "unsetStoragePol
           "addCachePool", "listCachePools", "listCacheDirectives", "createEncryptionZone", "getBatchedListing"}
 RESTS_ON_ABSENT = (
     {93} |                                              # a storage policy set on a directory
-    {205, 208} |                                        # recovery of a lease
-    {352, 354, 355, 356, 358, 380, 381} |               # truncate, concat
+    {380, 381} |                                        # concat
     set(range(393, 400)) | {402, 404, 405, 406, 411} |  # quotas
     {497, 498, 506, 507, 508, 509, 517} |               # extended attributes
     {458, 459, 462, 463, 465, 466, 467, 468, 471, 474, 477, 480, 482} |           # ACLs
@@ -153,6 +156,18 @@ class Cluster:
             self.connection("dn", DATANODE).call("blocksChanged", {
                 "node_uuid": node["uuid"], "epoch": node["epoch"],
                 "storages": [{"storage_uuid": node["storage"], "changes": [change]}]})
+
+    def recover(self):
+        """Each recovery that was ordered came to the length wanted, on all of the block's DataNodes."""
+        dn = self.connection("dn", DATANODE)
+        for node in self.nodes:
+            ids = {"node_uuid": node["uuid"], "epoch": node["epoch"]}
+            orders = dn.call("waitOrders", dict(ids, last_seq=0, max_wait_ms=0)).get("orders", [])
+            for o in orders:
+                if o["kind"] == "RECOVER" and int(o.get("truncate_bytes", 0)) > 0:
+                    block = {"id": o["block"]["id"], "stamp": o["new_stamp"], "bytes": o["truncate_bytes"]}
+                    dn.call("commitBlockSynchronization", dict(
+                        ids, block=block, storage_uuids=[t["storage_uuid"] for t in o["targets"]], removes=False))
 
     def write(self, path, size, block_size):
         file_id = self.call("root", "create", {
@@ -289,6 +304,8 @@ def replay(cluster, calls, args):
     for number, call in enumerate(calls, 1):
         for path, size, block_size in WRITES.get(number, []):
             cluster.write(path, size, block_size)
+        if number in RECOVERED:
+            cluster.recover()
         if call["method"] in ABSENT or number in RESTS_ON_ABSENT:
             counts["absent"] += 1
             continue
