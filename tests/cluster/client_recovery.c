@@ -2,6 +2,7 @@
  * Single calls of the client library that no command makes, for tests of recovery:
  *
  *     client_recovery URI write PATH BLOCK_BYTES SYNCED MORE    hsync SYNCED bytes, write MORE, say so, wait to be killed
+ *     client_recovery URI stream PATH BLOCK_BYTES               write and hsync for ever, telling how many bytes are safe
  *     client_recovery URI recover PATH                          recoverLease: prints true or false
  *     client_recovery URI closed PATH                           isFileClosed
  *     client_recovery URI create PATH                           and close it
@@ -78,6 +79,24 @@ write_and_wait(struct fs *fs, const char *path, char **arg)
 }
 
 static int
+stream(struct fs *fs, const char *path, char **arg)
+{
+    struct fs_create_options o = { .block_bytes = strtoull(arg[0], NULL, 10), .replication = 3 };
+    struct fs_writer *wr;
+    struct why why;
+    uint64_t at = 0;
+
+    if (fs_create(fs, path, &o, &wr, &why) != RC_OK)
+        return refused(&why);
+    for (uint64_t n = 1;; at += n, n = n * 7 % 30011 + 1) {
+        if (write_bytes(wr, at, n, &why) != RC_OK || fs_flush(wr, true, &why) != RC_OK)
+            return refused(&why);
+        printf("%" PRIu64 "\n", at + n);
+        fflush(stdout);
+    }
+}
+
+static int
 create_and_close(struct fs *fs, const char *path)
 {
     struct fs_create_options o = { .replication = 3 };
@@ -132,7 +151,7 @@ main(int argc, char **argv)
     int status = 2;
 
     if (argc < 4) {
-        fprintf(stderr, "usage: client_recovery URI write|recover|closed|create|truncate|check PATH ...\n");
+        fprintf(stderr, "usage: client_recovery URI write|stream|recover|closed|create|truncate|check PATH ...\n");
         return 2;
     }
     world_posix(&w);
@@ -140,6 +159,8 @@ main(int argc, char **argv)
         return refused(&why);
     if (strcmp(what, "write") == 0 && argc == 7)
         status = write_and_wait(fs, argv[3], argv + 4);
+    else if (strcmp(what, "stream") == 0 && argc == 5)
+        status = stream(fs, argv[3], argv + 4);
     else if (strcmp(what, "recover") == 0)
         status = answer(fs_recover_lease(fs, argv[3], &yes, &why), &yes, &why);
     else if (strcmp(what, "closed") == 0)

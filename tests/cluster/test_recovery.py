@@ -1,13 +1,25 @@
-"""Files whose writer was killed are closed with what hsync promised, the same on every replica; files are cut."""
+"""Files whose writer was killed are closed with what hsync promised, the same on every replica; files are cut.
+
+    test_recovery.py [--long]       --long: a hundred killed writers, for the table of docs/RELIABILITY.md
+"""
 import glob
 import os
+import random
 import re
 import signal
 import subprocess
+import sys
 import time
 import unittest
 
-from harness import BIN, SLOW, ClusterTest, main, wait_for
+from harness import BIN, SLOW, TOP, ClusterTest, main, wait_for
+
+sys.path.insert(0, os.path.join(TOP, "tests", "results"))
+from record import record   # noqa: E402
+
+LONG = "--long" in sys.argv
+if LONG:
+    sys.argv.remove("--long")
 
 PROGRAM = os.path.join(os.path.dirname(BIN), "client_recovery")
 BLOCK = 1 << 20
@@ -74,6 +86,33 @@ class Recovery(ClusterTest):
         want = ("finalized", stamp, (length - 1) % BLOCK + 1)
         wait_for(f"{replicas} equal replicas of block {block}: {want}, {self.replicas(block)}",
                  lambda: self.replicas(block) == [want] * replicas, 40)
+
+    def test_files_of_killed_writers_are_closed_after_the_soft_limit(self):
+        uri = self.dfs("getconf", "-confKey", "fs.defaultFS").stdout.strip()
+        worst, lost, count = 0.0, 0, 0
+        for _ in range(25 if LONG else 1):
+            paths = [f"/stream-{count + i}" for i in range(4)]
+            count += len(paths)
+            writers = {p: subprocess.Popen([PROGRAM, uri, "stream", p, str(BLOCK)], stdout=subprocess.PIPE, text=True,
+                                           env=self.cluster.env()) for p in paths}
+            time.sleep(0.2 + random.random())
+            for w in writers.values():
+                w.kill()
+            limit = time.monotonic() + SOFT
+            safe = {p: int((w.communicate()[0].splitlines() or ["0"])[-1]) for p, w in writers.items()}
+            time.sleep(max(0.0, limit - time.monotonic()))
+            for p in paths:
+                wait_for(f"{p} to be closed", lambda p=p: "already exists" in self.call("create", p, check=False), 10)
+                worst = max(worst, time.monotonic() - limit)
+            for p in paths:
+                length = self.length(p)
+                lost += max(0, safe[p] - length)
+                if length > 0:
+                    self.expect_recovered(p, safe[p], length)
+        self.assertEqual(lost, 0)
+        self.assertLess(worst, 10 * SLOW)
+        record("client-killed", "tests/cluster/test_recovery.py", {"writers": count, "lost": lost, "seconds": round(worst, 1)},
+               long=LONG)
 
     def test_recover_lease_closes_the_file_of_a_killed_writer(self):
         self.dead_writer("/rl", BLOCK + 300001, 40000)

@@ -167,6 +167,33 @@ move(struct worker *k)
     }
 }
 
+/* What is acknowledged is done, though perhaps not yet: the file is used again once it is closed. */
+static void
+cut(struct worker *k)
+{
+    struct name *n = name_drawn(k, k->w->rng);
+    struct why why;
+    bool closed = false;
+    enum rc rc;
+
+    if (n == NULL || n->is_dir)
+        return;
+    n->next_bytes = rng_below(k->w->rng, n->bytes + 1);
+    n->state = NAME_CUTTING;
+    rc = fs_truncate(k->fs, n->path, n->next_bytes, &closed, &why);
+    expect_no_lie(k->wl, n, "truncate", rc, &why);
+    if (rc != RC_OK)
+        return;
+    n->bytes = n->next_bytes;
+    for (int tries = 0; !closed && tries < 20; tries++) {
+        thread_sleep_until(k->w->threads, clock_deadline(k->w->clock, 200));
+        if (fs_is_closed(k->fs, n->path, &closed, &why) != RC_OK)
+            closed = false;
+    }
+    if (closed)
+        n->state = NAME_THERE;
+}
+
 static void
 set_replicas(struct worker *k)
 {
@@ -288,7 +315,7 @@ work(void *arg)
     struct workload *wl = k->wl;
 
     while (wl->operations < wl->target) {
-        uint64_t what = rng_below(k->w->rng, 11);
+        uint64_t what = rng_below(k->w->rng, 12);
 
         wl->operations++;
         if (what < 4)
@@ -303,6 +330,8 @@ work(void *arg)
             set_replicas(k);
         else if (what < 10)
             get(k);
+        else if (what < 11)
+            cut(k);
         else
             peek(k);
         thread_sleep_until(k->w->threads, clock_deadline(k->w->clock, rng_below(k->w->rng, 100)));
@@ -383,10 +412,12 @@ check_at(struct workload *wl, struct fs *fs, const struct name *n, const char *p
         return RC_OK;
     if (st->replication != n->replicas && st->replication != n->next_replicas)
         sim_fail(wl->c->s, "%s has a replication of %u, not %u", path, st->replication, n->replicas);
+    if (!is_closed)
+        return why_set(why, RC_BUSY, "%s is still open: its writer is gone, or it is being cut", path);
+    if (n->state == NAME_CUTTING && (st->bytes == n->bytes || st->bytes == n->next_bytes))
+        return (rc = check_replicas(fs, path, st->replication, why)) != RC_OK ? rc : read_whole(wl, fs, n, path, st->bytes, why);
     if (n->state != NAME_CREATING)
         return (rc = check_replicas(fs, path, st->replication, why)) != RC_OK ? rc : read_whole(wl, fs, n, path, n->bytes, why);
-    if (!is_closed)
-        return why_set(why, RC_BUSY, "%s is still open: its writer is gone", path);
     if (st->bytes > n->bytes || st->bytes < n->synced)
         sim_fail(wl->c->s, "%s was cut to %llu of %llu bytes, %llu were synced", path, (unsigned long long)st->bytes,
                  (unsigned long long)n->bytes, (unsigned long long)n->synced);
@@ -403,7 +434,7 @@ check_name(struct workload *wl, struct fs *fs, const struct name *n, struct aren
     enum rc rc;
 
     /* Asked before its size is: then a closed file's size is the last. */
-    if (n->state == NAME_CREATING && !n->is_dir && (rc = fs_is_closed(fs, n->path, &is_closed, why)) != RC_OK)
+    if ((n->state == NAME_CREATING || n->state == NAME_CUTTING) && !n->is_dir && (rc = fs_is_closed(fs, n->path, &is_closed, why)) != RC_OK)
         return rc == RC_NOT_FOUND ? RC_OK : rc;
     if (n->state == NAME_MOVING) {
         if ((rc = look(fs, n->next_path, a, &there_next, &next, why)) != RC_OK)

@@ -22,6 +22,7 @@ enum name_state {
     NAME_CREATING,          /* may be missing; if it is closed it holds a prefix */
     NAME_THERE,
     NAME_MOVING,            /* at path or at next_path */
+    NAME_CUTTING,           /* has bytes or next_bytes */
     NAME_DELETING,          /* may be gone */
     NAME_GONE,
 };
@@ -32,6 +33,7 @@ struct name {
     bool is_dir;
     char path[48], next_path[48];
     uint64_t seed, bytes;   /* content */
+    uint64_t next_bytes;    /* after a cut */
     uint64_t synced;        /* bytes that hsync has promised */
     uint32_t replicas, next_replicas;       /* asked for last; acknowledged when they are equal */
 };
