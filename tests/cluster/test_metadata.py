@@ -1,6 +1,6 @@
 """The NameNode's state: databases destroyed under load, name directories that fail, disks that fill up.
 
-    test_metadata.py [SEED]
+    test_metadata.py [SEED [ROUNDS]]        ROUNDS: how often each way to destroy the database is tried; 1 in a short test
 """
 import errno
 import os
@@ -13,10 +13,14 @@ import time
 import unittest
 import urllib.request
 
-from harness import SLOW, Cluster, ClusterTest, Failed, main, program, wait_for
-from loads import Load, now
+from harness import SLOW, TOP, Cluster, ClusterTest, main, program, wait_for
+from loads import LOST, Load, now
 
-SEED = int(sys.argv.pop(1)) if len(sys.argv) > 1 else int(time.time())
+sys.path.insert(0, os.path.join(TOP, "tests", "results"))
+from record import record     # noqa: E402
+
+SEED = int(sys.argv.pop(1)) if sys.argv[1:] and sys.argv[1].isdigit() else int(time.time())
+ROUNDS = int(sys.argv.pop(1)) if sys.argv[1:] and sys.argv[1].isdigit() else 1
 LIVELY = ["millrace.namenode.dead-node-interval=5s", "dfs.namenode.redundancy.interval=200ms", "dfs.heartbeat.interval=200ms",
           "dfs.blocksize=1m", "dfs.namenode.fs-limits.min-block-size=64k"]
 
@@ -71,10 +75,17 @@ class Destroyed(ClusterTest, Namenodes):
     nodes = 3
     settings = LIVELY + ["dfs.namenode.name.dir={dir}/nn,{dir}/copy", "dfs.namenode.checkpoint.period=1s"]
 
+    figures = {"rounds": 0, "lost": 0, "names": 0, "seconds": 0.0}     # seconds: from the start of --recover-from to service
+
+    @classmethod
+    def tearDownClass(cls):
+        super().tearDownClass()
+        record("metadata-lost", "tests/cluster/test_metadata.py", cls.figures, long=ROUNDS > 4)
+
     def setUp(self):
         self.db = os.path.join(self.cluster.dir, "nn", "namespace.db")
         self.copy = os.path.join(self.cluster.dir, "copy")
-        self.random = random.Random(SEED)
+        self.random = random.Random(SEED + self.figures["rounds"])
 
     def tearDown(self):
         if self.cluster.ps()["nn"]["state"] != "running":       # the test has failed
@@ -82,6 +93,10 @@ class Destroyed(ClusterTest, Namenodes):
             self.cluster.start_daemon("nn")
 
     def destroy_under_load(self, name, destroy, refuses=True):
+        for i in range(ROUNDS):
+            self.destroy_once(f"{name}{i}", destroy, refuses)
+
+    def destroy_once(self, name, destroy, refuses):
         load = self.busy(name)
         time.sleep(self.random.random() * 1.5)
         destroy()
@@ -90,14 +105,17 @@ class Destroyed(ClusterTest, Namenodes):
             refused = self.namenode()
             self.assertEqual(refused.returncode, 1)
             self.assertIn(f"--recover-from {self.copy}", refused.stderr)
-        began = time.monotonic()
-        said = self.recovered(self.copy)
-        took = time.monotonic() - began
         when = now()
+        said = self.recovered(self.copy)
         self.cluster.start_daemon("nn")
         load.wait_service(when)
+        took = load.service_after(when, "CG")
         load.stop()         # calls that met the damage may have failed
         counts = load.verify()
+        self.figures["rounds"] += 1
+        self.figures["lost"] += sum(counts[k] for k in LOST)
+        self.figures["names"] += counts["names"]
+        self.figures["seconds"] = max(self.figures["seconds"], round(took, 2))
         print(f"seed {SEED}: {name}: {said.splitlines()[-2]}; {took:.2f} s; {counts['names']} names", file=sys.stderr)
         self.assertEqual(self.lines_of("name_dir_dropped"), [])
 
