@@ -131,7 +131,8 @@ check_bytes(struct reader *r, const struct load_file *f)
     if (rc == RC_OK && at > f->bytes_max)
         complain(v, f, &v->wrong, 1, "%" PRIu64 " bytes, only %" PRIu64 " were ever written", at, f->bytes_max);
 out:
-    if (rc != RC_OK)
+    /* An open file of which nothing was acknowledged may have only damaged replicas, until its lease is recovered. */
+    if (rc != RC_OK && (f->closed || least > 0 || v->recover))
         complain(v, f, &v->unreadable, 1, "cannot be read from %" PRIu64 " (%" PRIu64 " acknowledged): %s", at, least,
                  piece == NULL ? "no memory" : why.text);
     mem_free(piece);
