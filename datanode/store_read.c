@@ -61,7 +61,7 @@ dn_store_read(struct dn_store *s, struct block_id id, struct stamp stamp, struct
             break;
         thread_yield(s->w.threads);
     }
-    if ((rc == RC_SYS_NOT_FOUND || rc == RC_CORRUPT) && dn_store_corrupt(s, &src.view))
+    if ((rc == RC_SYS_NOT_FOUND || rc == RC_CORRUPT || rc == RC_IO) && dn_store_corrupt(s, &src.view))
         log_warn("replica_unreadable", "block=%" PRId64 " reason=\"%s\"", (int64_t)id.v, why->text);
     return rc == RC_SYS_NOT_FOUND ? why_set(why, RC_REPLICA_NOT_FOUND, "Replica not found for blk_%" PRId64,
                                             (int64_t)id.v) : rc;
