@@ -100,8 +100,17 @@ LocatedBlockProto *nn_located_block(struct arena *a, const char *pool_id, struct
 struct ranked {
     struct nn_location at;
     unsigned rank;
-    size_t order;
+    uint64_t order;
 };
+
+/* Among equals another node comes first for each block, or one of them would serve all readers. */
+static uint64_t order_of(struct block_id block, uint32_t storage)
+{
+    uint64_t z = (block.v ^ (uint64_t)storage << 40) * UINT64_C(0x9e3779b97f4a7c15);
+
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    return z ^ (z >> 27);
+}
 
 static int by_rank(const void *x, const void *y)
 {
@@ -166,7 +175,8 @@ size_t nn_located_pick(const struct nn_nodes_view *v, const struct nn_block *b, 
 
         if (s == NULL || worth(b, &list->r[i]) != best)
             continue;
-        ranked[n] = (struct ranked){ { s->node, s->uuid }, rank_of(s, who, rack), n };
+        ranked[n] = (struct ranked){ { s->node, s->uuid }, rank_of(s, who, rack),
+                                order_of(b->id, list->r[i].storage) };
         if (ranked[n].rank < best_rank)
             best_rank = ranked[n].rank;
         n++;

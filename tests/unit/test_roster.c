@@ -190,6 +190,22 @@ START_TEST(same_host_comes_first_then_the_rack)
 }
 END_TEST
 
+START_TEST(each_of_equal_nodes_comes_first_for_some_blocks)
+{
+    const struct nn_reading stranger = { .host = "10.9.9.9", .now_ms = 100000, .stale_ms = 30000 };
+    struct nn_block b = located_setup();
+    unsigned first[4] = { 0 };
+    bool corrupt;
+
+    for (b.id.v = 1000; b.id.v < 1400; b.id.v++) {
+        ck_assert_uint_eq(nn_located_pick(&view, &b, &list, &stranger, at, 4, &corrupt), 4);
+        first[at[0].node - nodes]++;
+    }
+    for (size_t i = 0; i < 4; i++)
+        ck_assert_uint_gt(first[i], 60);
+}
+END_TEST
+
 START_TEST(leaving_stale_and_unregistered_nodes_come_last_dead_ones_not_at_all)
 {
     struct nn_block b = located_setup();
@@ -250,6 +266,7 @@ Suite *suite_nn_roster(void)
     suite_add_tcase(s, tc);
     tc = tcase_create("located");
     tcase_add_test(tc, same_host_comes_first_then_the_rack);
+    tcase_add_test(tc, each_of_equal_nodes_comes_first_for_some_blocks);
     tcase_add_test(tc, leaving_stale_and_unregistered_nodes_come_last_dead_ones_not_at_all);
     tcase_add_test(tc, corrupt_and_outdated_replicas_are_left_out_while_a_good_one_is_there);
     tcase_add_test(tc, open_block_is_where_it_is_being_written);
