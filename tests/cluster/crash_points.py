@@ -53,13 +53,20 @@ class Points:
         self.rounds, self.want, self.broken = 0, None, []
 
     def __enter__(self):
+        try:
+            self.begin()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def begin(self):
         self.cluster.start()
         self.job = os.path.join(self.cluster.folder, "trouble.so")
         subprocess.run([program("mrcc"), "-o", self.job, os.path.join(TOP, "tests/cluster/jobs/trouble.c")], check=True)
         words = "".join(f"word{i % 997} and word{i % 13}\n" for i in range(60_000))
         self.cluster.dfs("-D", "dfs.blocksize=256k", "put", "-", "/text", stdin=words)
         self.want = self.run_job("/first")
-        return self
 
     def __exit__(self, *_):
         self.cluster.stop()

@@ -6,7 +6,7 @@
     from record import record
     record("nn-killed", "tests/cluster/crash_points.py", {"rounds": 53, "lost": 0, "seconds": 1.4}, long=True)
 
-The file is build/results/ROW.json:
+The file is build/results/ROW.json, or ROW.short.json when the run was not long:
 
     {"row": "nn-killed", "test": "tests/cluster/crash_points.py --all",
      "figures": {"rounds": 53, "lost": 0, "seconds": 1.4},
@@ -45,7 +45,7 @@ def record(row, test, figures, long=False):
     os.makedirs(RESULTS, exist_ok=True)
     what = {"row": row, "test": test, "figures": figures, "long": long,
             "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d"), "commit": commit()}
-    path = os.path.join(RESULTS, row + ".json")
+    path = os.path.join(RESULTS, row + ("" if long else ".short") + ".json")
     with open(path + ".tmp", "w") as f:
         json.dump(what, f)
         f.write("\n")
