@@ -1,5 +1,6 @@
 #include "tests/sim/jobs.h"
 
+#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -202,7 +203,9 @@ submit(struct asker *k, struct asked *j, struct why *why)
 {
     JtSubmitRequest req = JT_SUBMIT_REQUEST__INIT;
     JtJobSpec spec = JT_JOB_SPEC__INIT;
-    const ProtobufCMessage *m;
+    const char *code = jobcode_name(j->code);
+    const ProtobufCMessage *m = NULL;
+    uint8_t digest[32];
     struct arena a;
     enum rc rc;
 
@@ -221,9 +224,17 @@ submit(struct asker *k, struct asked *j, struct why *why)
     spec.umask = 022;
     req.submit_id = (ProtobufCBinaryData){ sizeof j->submit_id, j->submit_id };
     req.spec = &spec;
-    req.code = (ProtobufCBinaryData){ strlen(jobcode_name(j->code)), (uint8_t *)(uintptr_t)jobcode_name(j->code) };
-    if ((rc = fill_maps(k, j, &a, &spec, why)) == RC_OK &&
-        (rc = rpc_client_call(k->jt, ROW_job_submit, &req.base, &a, CALL_MS, &m, why)) == RC_OK) {
+    req.code = (ProtobufCBinaryData){ strlen(code), (uint8_t *)(uintptr_t)code };
+    spec.has_code_digest = EVP_Digest(code, strlen(code), digest, NULL, EVP_sha256(), NULL) == 1;
+    spec.code_digest = (ProtobufCBinaryData){ sizeof digest, digest };
+    req.has_code = rng_below(k->w->rng, 2) == 0;        /* perhaps it is there from an earlier job */
+    if ((rc = fill_maps(k, j, &a, &spec, why)) == RC_OK)
+        rc = rpc_client_call(k->jt, ROW_job_submit, &req.base, &a, CALL_MS, &m, why);
+    if (rc == RC_OK && ((const JtSubmitReply *)(const void *)m)->need_code) {
+        req.has_code = true;
+        rc = rpc_client_call(k->jt, ROW_job_submit, &req.base, &a, CALL_MS, &m, why);
+    }
+    if (rc == RC_OK) {
         const char *id = ((const JtSubmitReply *)(const void *)m)->job;
 
         if (j->state != ASKED_DRAWN && strcmp(j->id, id) != 0)
