@@ -218,7 +218,7 @@ enum rc nn_do_dn_order_failed(struct nn_core *core, struct rpc_call *call, const
     struct block_id block;
     struct nn_block b;
     struct nn_node *n;
-    bool found;
+    bool found, wanted;
     enum rc rc;
 
     (void)call, (void)ret;
@@ -226,12 +226,12 @@ enum rc nn_do_dn_order_failed(struct nn_core *core, struct rpc_call *call, const
     if ((rc = find_node(core, req->node_uuid, req->epoch, &n, why)) != RC_OK ||
         (rc = nn_block_find(&core->db, block, &b, &found, why)) != RC_OK)
         return rc;
-    /* A block that was deleted while it was copied is no failure of anything. */
-    log_event(found ? LOG_WARN : LOG_INFO, "order_failed",
+    /* A block that was deleted or appended to while it was copied is no failure of anything. */
+    wanted = found && (!nn_copy_failed(w, block, n) || (b.state == NN_BLOCK_COMPLETE && b.stamp == req->block->stamp));
+    log_event(wanted ? LOG_WARN : LOG_INFO, "order_failed",
               "node=%s order=%" PRIu64 " block=%" PRIu64 " suspect=%s reason=\"%s\" now=%s", n->address, req->seq, block.v,
-              req->bad_node_uuid != NULL ? req->bad_node_uuid : "", req->reason, found ? "plan_again" : "nothing");
+              req->bad_node_uuid != NULL ? req->bad_node_uuid : "", req->reason, wanted ? "plan_again" : "nothing");
     nn_recovery_failed(core, block, n);
-    (void)nn_copy_failed(w, block, n);          /* false: it was a deletion */
     for (size_t i = 0; i < n->storage_count; i++)
         (void)nn_drop_done(w, block, n->storages[i]->no);       /* false: none was ordered there */
     return nn_block_look(core, block, why);

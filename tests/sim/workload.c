@@ -72,54 +72,84 @@ expect_no_lie(struct workload *wl, const struct name *n, const char *what, enum 
         sim_fail(wl->c->s, "%s %s: %s: %s", what, n->path, rc_name(rc), why->text);
 }
 
+/* The bytes of n from `at` on, some of them flushed or synced on the way, and the end of the file. */
 static void
-put(struct worker *k)
+write_rest(struct worker *k, struct name *n, struct fs_writer *wr, uint64_t at)
 {
-    struct workload *wl = k->wl;
-    struct fs *fs = k->fs;
     struct rng *rng = k->w->rng;
-    struct name *n = name_new(k, false, rng);
-    struct fs_create_options o = { .replication = 2 + (uint32_t)rng_below(rng, 2) };
-    struct fs_writer *wr;
-    uint8_t part[3000];
+    uint8_t part[6000];
     struct why why;
-    uint64_t left;
     bool is_sync;
-    enum rc rc;
+    enum rc rc = RC_OK;
 
-    if (n == NULL)
-        return;
-    n->replicas = n->next_replicas = o.replication;
-    n->bytes = rng_below(rng, 4) == 0 ? rng_below(rng, 100) : rng_below(rng, FILE_BYTES_MAX);
-    if ((rc = fs_create(fs, n->path, &o, &wr, &why)) != RC_OK) {
-        expect_no_lie(wl, n, "create", rc, &why);
-        return;
-    }
-    for (left = n->bytes; left > 0;) {
+    while (at < n->bytes) {
         size_t part_n = 1 + rng_below(rng, sizeof part);
 
-        part_n = part_n < left ? part_n : left;
-        content(n->seed, n->bytes - left, part, part_n);
+        part_n = part_n < n->bytes - at ? part_n : n->bytes - at;
+        content(n->seed, at, part, part_n);
         if ((rc = fs_write(wr, part, part_n, &why)) != RC_OK)
             break;
-        left -= part_n;
+        at += part_n;
         if (rng_below(rng, 5) != 0)
             continue;
         is_sync = rng_below(rng, 2) == 0;
         if ((rc = fs_flush(wr, is_sync, &why)) != RC_OK)
             break;
         if (is_sync)
-            n->synced = n->bytes - left;
+            n->synced = at;
     }
-    if (left > 0) {
+    if (rc != RC_OK) {
         fs_abandon_write(wr);
-        expect_no_lie(wl, n, "write", rc, &why);
+        expect_no_lie(k->wl, n, "write", rc, &why);
         return;
     }
     if ((rc = fs_close_write(wr, &why)) == RC_OK)
         n->state = NAME_THERE;
     else
-        expect_no_lie(wl, n, "close", rc, &why);
+        expect_no_lie(k->wl, n, "close", rc, &why);
+}
+
+static void
+put(struct worker *k)
+{
+    struct rng *rng = k->w->rng;
+    struct name *n = name_new(k, false, rng);
+    struct fs_create_options o = { .replication = 2 + (uint32_t)rng_below(rng, 2) };
+    struct fs_writer *wr;
+    struct why why;
+    enum rc rc;
+
+    if (n == NULL)
+        return;
+    n->replicas = n->next_replicas = o.replication;
+    n->bytes = rng_below(rng, 4) == 0 ? rng_below(rng, 100) : rng_below(rng, FILE_BYTES_MAX);
+    if ((rc = fs_create(k->fs, n->path, &o, &wr, &why)) == RC_OK)
+        write_rest(k, n, wr, 0);
+    else
+        expect_no_lie(k->wl, n, "create", rc, &why);
+}
+
+/* Some records more, mostly less than a chunk of checksums; all that was acknowledged before stays. */
+static void
+append(struct worker *k)
+{
+    struct rng *rng = k->w->rng;
+    struct name *n = name_drawn(k, rng);
+    uint64_t had, more = 1 + rng_below(rng, rng_below(rng, 3) == 0 ? CLUSTER_BLOCK_BYTES : 300);
+    bool new_block = rng_below(rng, 5) == 0;
+    struct fs_writer *wr;
+    struct why why;
+    enum rc rc;
+
+    if (n == NULL || n->is_dir)
+        return;
+    had = n->synced = n->bytes;
+    n->bytes += more;
+    n->state = NAME_APPENDING;
+    if ((rc = fs_append(k->fs, n->path, new_block, &wr, &why)) == RC_OK)
+        write_rest(k, n, wr, had);
+    else
+        expect_no_lie(k->wl, n, "append", rc, &why);
 }
 
 static void
@@ -291,7 +321,8 @@ peek(struct worker *k)
     struct why why;
     size_t part;
 
-    if (n >= &k->wl->names[k->wl->count] || n->is_dir || n->state != NAME_CREATING)
+    if (n >= &k->wl->names[k->wl->count] || n->is_dir ||
+        (n->state != NAME_CREATING && n->state != NAME_APPENDING))
         return;
     synced = n->synced;
     if (fs_open_read(k->fs, n->path, &r, &why) != RC_OK)
@@ -315,7 +346,7 @@ work(void *arg)
     struct workload *wl = k->wl;
 
     while (wl->operations < wl->target) {
-        uint64_t what = rng_below(k->w->rng, 12);
+        uint64_t what = rng_below(k->w->rng, 14);
 
         wl->operations++;
         if (what < 4)
@@ -332,6 +363,8 @@ work(void *arg)
             get(k);
         else if (what < 11)
             cut(k);
+        else if (what < 13)
+            append(k);
         else
             peek(k);
         thread_sleep_until(k->w->threads, clock_deadline(k->w->clock, rng_below(k->w->rng, 100)));
@@ -416,7 +449,7 @@ check_at(struct workload *wl, struct fs *fs, const struct name *n, const char *p
         return why_set(why, RC_BUSY, "%s is still open: its writer is gone, or it is being cut", path);
     if (n->state == NAME_CUTTING && (st->bytes == n->bytes || st->bytes == n->next_bytes))
         return (rc = check_replicas(fs, path, st->replication, why)) != RC_OK ? rc : read_whole(wl, fs, n, path, st->bytes, why);
-    if (n->state != NAME_CREATING)
+    if (n->state != NAME_CREATING && n->state != NAME_APPENDING)
         return (rc = check_replicas(fs, path, st->replication, why)) != RC_OK ? rc : read_whole(wl, fs, n, path, n->bytes, why);
     if (st->bytes > n->bytes || st->bytes < n->synced)
         sim_fail(wl->c->s, "%s was cut to %llu of %llu bytes, %llu were synced", path, (unsigned long long)st->bytes,
@@ -434,8 +467,12 @@ check_name(struct workload *wl, struct fs *fs, const struct name *n, struct aren
     enum rc rc;
 
     /* Asked before its size is: then a closed file's size is the last. */
-    if ((n->state == NAME_CREATING || n->state == NAME_CUTTING) && !n->is_dir && (rc = fs_is_closed(fs, n->path, &is_closed, why)) != RC_OK)
+    if ((n->state == NAME_CREATING || n->state == NAME_APPENDING || n->state == NAME_CUTTING) && !n->is_dir &&
+        (rc = fs_is_closed(fs, n->path, &is_closed, why)) != RC_OK) {
+        if (rc == RC_NOT_FOUND && n->state == NAME_APPENDING)
+            sim_fail(wl->c->s, "%s was appended to and is not there", n->path);
         return rc == RC_NOT_FOUND ? RC_OK : rc;
+    }
     if (n->state == NAME_MOVING) {
         if ((rc = look(fs, n->next_path, a, &there_next, &next, why)) != RC_OK)
             return rc;
@@ -444,7 +481,7 @@ check_name(struct workload *wl, struct fs *fs, const struct name *n, struct aren
     }
     if ((rc = look(fs, n->path, a, &there, &st, why)) != RC_OK)
         return rc;
-    if (n->state == NAME_THERE && !there)
+    if ((n->state == NAME_THERE || n->state == NAME_APPENDING) && !there)
         sim_fail(wl->c->s, "%s was acknowledged and is not there", n->path);
     if (n->state == NAME_GONE && there)
         sim_fail(wl->c->s, "%s was deleted and is there", n->path);

@@ -21,6 +21,7 @@
 enum name_state {
     NAME_CREATING,          /* may be missing; if it is closed it holds a prefix */
     NAME_THERE,
+    NAME_APPENDING,         /* is there, with what was synced at least */
     NAME_MOVING,            /* at path or at next_path */
     NAME_CUTTING,           /* has bytes or next_bytes */
     NAME_DELETING,          /* may be gone */
