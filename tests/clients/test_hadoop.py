@@ -76,6 +76,35 @@ class Shell(ClusterTest):
         self.assertEqual(theirs, self.dfs("checksum", "/sum").stdout.split())
         self.assertTrue(re.fullmatch(r"MD5-of-0MD5-of-512CRC32C", theirs[1]))
 
+    def test_appends_by_both_clients_make_one_file(self):
+        data, path = b"", self.temp("piece")
+        for i in range(4):
+            piece = pattern(100_000 + 77 * i, 20 + i)       # ends inside a chunk, as does what follows
+            data += piece
+            self.temp("piece", piece)
+            if i % 2:
+                self.dfs("appendToFile", path, "/appended")
+            else:
+                self.fs("-appendToFile", path, "/appended")
+        self.assertEqual(self.fs("-cat", "/appended"), data)
+        self.assertEqual(self.dfs("cat", "/appended", binary=True).stdout, data)
+        self.fs("-appendToFile", "-n", path, "/appended")
+        self.assertEqual(self.dfs("cat", "/appended", binary=True).stdout, data + piece)
+        self.assertIn("Total blocks (validated):\t2 ", self.dfs("fsck", "/appended").stdout)
+
+    def test_hadoop_shows_what_is_being_appended(self):
+        self.dfs("put", self.temp("begun", pattern(1000, 30)), "/grows")
+        with self.cluster.popen("dfs", "appendToFile", "-", "/grows", stdin=subprocess.PIPE) as writer:
+            writer.stdin.write(pattern(300_000, 31))
+            writer.stdin.flush()
+            whole = pattern(1000, 30) + pattern(300_000, 31)
+            seen = self.fs("-cat", "/grows")
+            self.assertGreaterEqual(len(seen), 1000)
+            self.assertEqual(seen, whole[:len(seen)])
+            writer.stdin.close()
+            self.assertEqual(writer.wait(60 * SLOW), 0)
+        self.assertEqual(self.fs("-cat", "/grows"), whole)
+
     def test_replication_is_changed_and_waited_for(self):
         self.dfs("put", self.temp("rep", pattern(1_000_000, 6)), "/rep")
         self.fs("-setrep", "-w", "2", "/rep")
