@@ -1,16 +1,15 @@
 #include "jobtracker/core.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#include "jobtracker/keep.h"
 #include "jobtracker/sched.h"
 
 #define ENDED_JOBS_MAX 1000         /* kept, in memory and in the database */
-#define CODES_KEPT 64               /* shared objects that no job runs */
 #define TRACKERS_MAX 100000
 #define LOST_REPORTS_MAX 3          /* reduces that could not fetch an output before it counts as lost */
 #define COMMIT_AGAIN_MS 1000
@@ -24,6 +23,7 @@ jt_work_free(struct jt_work *w)
     for (size_t i = 0; w->parts != NULL && i < w->part_count; i++)
         mem_free(w->parts[i]);
     mem_free(w->parts);
+    mem_free(w->more);
     mem_free(w->user);
     mem_free(w->work);
     mem_free(w->output);
@@ -50,7 +50,8 @@ work_new(enum jt_work_kind kind, const struct jt_job *j)
         goto out;
     if (kind != WORK_COMMIT)
         return w;
-    if ((w->parts = mem_calloc((size_t)n + 1, sizeof *w->parts)) == NULL)
+    if ((w->parts = mem_calloc((size_t)n + 1, sizeof *w->parts)) == NULL ||
+        (w->more = mem_calloc((size_t)n + 1, sizeof *w->more)) == NULL)
         goto out;
     for (uint32_t i = 0; i < n; i++) {
         char text[ATTEMPT_ID_TEXT];
@@ -59,6 +60,7 @@ work_new(enum jt_work_kind kind, const struct jt_job *j)
                                  j->reduce_count != 0 ? 'r' : 'm', i);
         if (w->parts[i] == NULL)
             goto out;
+        w->more[i] = jt_counters_get(&tasks[i].winner->counters, "NAMED_OUTPUTS") > 0;
         w->part_count++;
     }
     return w;
@@ -268,65 +270,6 @@ jt_core_resume(struct jt_core *c, struct jt_job *j, const struct jt_now *now)
     push_work(c, j, now);
 }
 
-/* Never the client's word for it: others may run what is kept under this name. */
-static enum rc
-set_digest(JtJobSpec *spec, const void *code, size_t n, struct why *why)
-{
-    uint8_t *digest = mem_alloc(JT_DIGEST_BYTES);
-
-    if (digest == NULL || EVP_Digest(code, n, digest, NULL, EVP_sha256(), NULL) != 1) {
-        mem_free(digest);
-        return why_rc(why, RC_NOMEM);
-    }
-    if (spec->has_code_digest)
-        mem_free(spec->code_digest.data);
-    spec->has_code_digest = true;
-    spec->code_digest = (ProtobufCBinaryData){ JT_DIGEST_BYTES, digest };
-    return RC_OK;
-}
-
-static bool
-is_code_used(const struct jt_core *c, const uint8_t *digest)
-{
-    const struct jt_job *j;
-
-    DL_FOREACH(c->jobs, j)
-        if (!j->cleaned && j->spec->has_code_digest && memcmp(j->spec->code_digest.data, digest, JT_DIGEST_BYTES) == 0)
-            return true;
-    return false;
-}
-
-/* Keep a shared object; old ones that no job runs go. */
-static void
-keep_code(struct jt_core *c, const uint8_t *digest, const void *code, size_t n)
-{
-    uint8_t old[JT_DIGEST_BYTES];
-
-    jt_store_code_put(c->store, digest, code, n);
-    for (uint32_t newer = CODES_KEPT; jt_store_code_old(c->store, newer, old);)
-        if (is_code_used(c, old))
-            newer++;
-        else
-            jt_store_code_drop(c->store, old);
-}
-
-/* A driver's next job: it has read what the one before gave back. */
-static void
-drop_results_before(struct jt_core *c, const struct jt_job *next)
-{
-    struct jt_job *j;
-
-    if (!next->spec->has_session)
-        return;
-    DL_FOREACH(c->jobs, j) {
-        if (!j->spec->results || j->results_dropped || !j->spec->has_session || !jt_job_state_is_over(j->state) ||
-            memcmp(j->spec->session.data, next->spec->session.data, JT_SESSION_BYTES) != 0)
-            continue;
-        j->results_dropped = true;
-        jt_store_results_drop(c->store, j->number);
-    }
-}
-
 enum rc
 jt_core_submit(struct jt_core *c, const struct jt_now *now, const char *user, const uint8_t *submit_id, JtJobSpec *spec,
                const void *code, size_t code_bytes, struct jt_job **ret, struct why *why)
@@ -334,7 +277,7 @@ jt_core_submit(struct jt_core *c, const struct jt_now *now, const char *user, co
     struct jt_job *j;
     enum rc rc;
 
-    if ((rc = jt_spec_check(spec, why)) != RC_OK || (code != NULL && (rc = set_digest(spec, code, code_bytes, why)) != RC_OK)) {
+    if ((rc = jt_spec_check(spec, why)) != RC_OK || (code != NULL && (rc = jt_keep_digest(spec, code, code_bytes, why)) != RC_OK)) {
         jt_spec_free(spec);
         return rc;
     }
@@ -343,8 +286,8 @@ jt_core_submit(struct jt_core *c, const struct jt_now *now, const char *user, co
     memcpy(j->submit_id, submit_id, sizeof j->submit_id);
     rng_bytes(c->rng, j->token, sizeof j->token);
     if (code != NULL)
-        keep_code(c, spec->code_digest.data, code, code_bytes);
-    drop_results_before(c, j);
+        jt_keep_code(c, spec->code_digest.data, code, code_bytes);
+    jt_keep_results_after(c, j);
     jt_store_job_add(c->store, j);
     add_job(c, j);
     drop_oldest(c);
@@ -493,18 +436,16 @@ attempt_won(struct jt_attempt *a, const struct jt_now *now)
         tell_reduces(j, ORDER_MAP_DONE, t->index, a->number);
 }
 
+/* What the task gave back stays with the job, unless that becomes too much. */
 static void
 keep_result(struct jt_core *c, struct jt_attempt *a, const TtEndedRequest *req, const struct jt_now *now)
 {
-    struct jt_job *j = a->task->job;
     char reason[200];
 
-    jt_store_result_put(c->store, a, req->result.data, req->has_result ? req->result.len : 0);
-    if (jt_store_result_bytes(c->store, j->number) <= JT_RESULTS_MAX)
+    if (jt_keep_result(c, a, req->result.data, req->has_result ? req->result.len : 0))
         return;
     (void)snprintf(reason, sizeof reason, "the job gives back more than %zu MB: give it an output", (size_t)(JT_RESULTS_MAX / MB));
-    jt_store_results_drop(c->store, j->number);
-    end_job(c, j, JOB_FAILED, reason, now);
+    end_job(c, a->task->job, JOB_FAILED, reason, now);
 }
 
 void

@@ -29,6 +29,7 @@ struct jt_work {
     char *user, *work, *output;
     uint32_t umask;
     char **parts;                   /* COMMIT: "attempt_.../part-r-00000" of each winner, below work */
+    bool *more;                     /* COMMIT: the winner wrote further files beside its part */
     size_t part_count;
     struct jt_work *next;
 };

@@ -436,6 +436,15 @@ jt_counters_add(struct jt_counters *to, const struct jt_counters *from)
     }
 }
 
+int64_t
+jt_counters_get(const struct jt_counters *c, const char *name)
+{
+    for (size_t i = 0; i < c->n; i++)
+        if (!c->rows[i].user && strcmp(c->rows[i].name, name) == 0)
+            return c->rows[i].value;
+    return 0;
+}
+
 void
 jt_counters_fini(struct jt_counters *c)
 {

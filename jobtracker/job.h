@@ -159,6 +159,7 @@ void jt_text_set(char **text, const char *to);
 void jt_counters_set(struct jt_counters *c, JtCounter *const *rows, size_t n);
 void jt_counters_add(struct jt_counters *to, const struct jt_counters *from);
 void jt_counters_fini(struct jt_counters *c);
+int64_t jt_counters_get(const struct jt_counters *c, const char *name);        /* of the engine's; 0 if it is not there */
 /* Of all attempts that count: winners, and those that run. */
 void jt_job_counters(const struct jt_job *j, struct jt_counters *ret);
 

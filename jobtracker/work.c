@@ -76,10 +76,10 @@ is_committed(struct jt_hand *h, const struct jt_work *w, struct arena *a, bool *
 
 /* One winner's file into the directory that becomes the output; it may be there from an earlier try. */
 static enum rc
-gather(struct jt_hand *h, const struct jt_work *w, size_t i, struct arena *a, struct why *why)
+gather(struct jt_hand *h, const struct jt_work *w, const char *part, struct arena *a, struct why *why)
 {
-    char *from = arena_printf(a, "%s/%s", w->work, w->parts[i]);
-    char *to = arena_printf(a, "%s/out%s", w->work, strrchr(w->parts[i], '/'));
+    char *from = arena_printf(a, "%s/%s", w->work, part);
+    char *to = arena_printf(a, "%s/out%s", w->work, strrchr(part, '/'));
     struct fs_status st;
     struct why first;
     enum rc rc;
@@ -91,6 +91,46 @@ gather(struct jt_hand *h, const struct jt_work *w, size_t i, struct arena *a, st
     if (fs_stat(h->fs, to, a, &st, why) == RC_OK && fs_stat(h->fs, from, a, &st, why) == RC_NOT_FOUND)
         return RC_OK;
     return why_set(why, rc, "%s", first.text);
+}
+
+/* The winner's directory, while its further files are listed. */
+struct further {
+    struct arena *a;
+    const char *dir;
+    char **names;
+    size_t n, cap;
+    bool failed;
+};
+
+static bool
+on_further(void *arg, const struct fs_status *st)
+{
+    struct further *f = arg;
+    const char *name = strrchr(st->path, '/');
+
+    f->failed = !mem_room(&f->names, f->n, &f->cap, sizeof *f->names) ||
+                (f->names[f->n] = arena_printf(f->a, "%s/%s", f->dir, name ? name + 1 : st->path)) == NULL;
+    f->n += !f->failed;
+    return !f->failed;
+}
+
+/* What the winner wrote beside its part: mr_write. */
+static enum rc
+gather_more(struct jt_hand *h, const struct jt_work *w, size_t i, struct arena *a, struct why *why)
+{
+    int n = (int)(strrchr(w->parts[i], '/') - w->parts[i]);
+    struct further f = { .a = a, .dir = arena_printf(a, "%.*s", n, w->parts[i]) };
+    char *dir = arena_printf(a, "%s/%.*s", w->work, n, w->parts[i]);
+    enum rc rc;
+
+    if (dir == NULL || f.dir == NULL)
+        return why_rc(why, RC_NOMEM);
+    if ((rc = fs_list(h->fs, dir, on_further, &f, why)) == RC_OK && f.failed)
+        rc = why_rc(why, RC_NOMEM);
+    for (size_t k = 0; k < f.n && rc == RC_OK; k++)
+        rc = gather(h, w, f.names[k], a, why);
+    mem_free(f.names);
+    return rc;
 }
 
 static enum rc
@@ -161,7 +201,8 @@ jt_work_commit(struct jt_hand *h, const struct jt_work *w, struct why *why)
     if ((rc = is_committed(h, w, &a, &done, why)) != RC_OK || done || (rc = make_out(h, w, &a, why)) != RC_OK)
         goto out;
     for (size_t i = 0; i < w->part_count; i++) {
-        if ((rc = gather(h, w, i, &a, why)) != RC_OK)
+        if ((rc = gather(h, w, w->parts[i], &a, why)) != RC_OK ||
+            (w->more[i] && (rc = gather_more(h, w, i, &a, why)) != RC_OK))
             goto out;
         CRASH_POINT(jt_gathered);
     }

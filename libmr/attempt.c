@@ -11,6 +11,7 @@
 #define EMIT_MAX        ((size_t)2 << 30)
 #define REPORT_MS       100
 #define OUT_BYTES       (1 * MB)
+#define FURTHER_BYTES   (256 * KB)
 #define ALIGN           64
 
 static const char *const counter_names[] = {
@@ -220,23 +221,6 @@ api_number(struct mr_task *t, int what)
     }
 }
 
-static const struct mr_api api = {
-    .abi = MR_ABI,
-    .size = sizeof(struct mr_api),
-    .flush = api_flush,
-    .next = api_next,
-    .option = api_option,
-    .count = api_count,
-    .status = api_status,
-    .fail = api_fail,
-    .number = api_number,
-    .alloc = api_alloc,
-    .path = api_path,
-    .f64_text = api_f64_text,
-    .parse_f64 = api_parse_f64,
-    .side = api_side,
-};
-
 void
 attempt_report(struct attempt *a, enum mr_phase phase, double fraction, bool now)
 {
@@ -250,37 +234,56 @@ attempt_report(struct attempt *a, enum mr_phase phase, double fraction, bool now
     a->host->ops->progress(a->host, &a->progress);
 }
 
+static void
+flush_buf(struct attempt *a, const char *output, struct buf *out)
+{
+    if (!buf_ok(out))
+        attempt_fail(a, why_set(a->why, RC_NOMEM, "no memory for a record of output"));
+    if (out->n == 0)
+        return;
+    attempt_try(a, a->host->ops->write(a->host, output, out->p, out->n, a->why));
+    a->progress.counters[MRC_OUTPUT_BYTES] += (int64_t)out->n;
+    buf_clear(out);
+}
+
 void
 output_flush(struct attempt *a)
 {
-    if (!buf_ok(&a->out))
-        attempt_fail(a, why_set(a->why, RC_NOMEM, "no memory for a record of output"));
-    if (a->out.n == 0)
+    flush_buf(a, NULL, &a->out);
+}
+
+/* Everything that is left, at the end. */
+void
+output_flush_all(struct attempt *a)
+{
+    output_flush(a);
+    for (struct further *f = a->further; f != NULL; f = f->next)
+        flush_buf(a, f->name, &f->out);
+}
+
+static void
+put_pair(const struct attempt *a, struct buf *out, struct mr_bytes key, struct mr_bytes value, enum mr_value type)
+{
+    if (a->spec->results) {
+        struct mr_pair head = { (uint32_t)key.n, (uint32_t)value.n };
+
+        buf_put(out, &head, sizeof head);
+    }
+    buf_put(out, key.p, key.n);
+    if (a->spec->results || a->job->writer == MR_WRITE_RAW) {
+        buf_put(out, value.p, value.n);
         return;
-    attempt_try(a, a->host->ops->write(a->host, NULL, a->out.p, a->out.n, a->why));
-    a->progress.counters[MRC_OUTPUT_BYTES] += (int64_t)a->out.n;
-    buf_clear(&a->out);
+    }
+    if (key.n && value.n)
+        buf_u8(out, '\t');
+    value_text(out, type, value);
+    buf_u8(out, '\n');
 }
 
 void
 output_pair(struct attempt *a, struct mr_bytes key, struct mr_bytes value, enum mr_value type)
 {
-    if (a->spec->results) {
-        struct mr_pair head = { (uint32_t)key.n, (uint32_t)value.n };
-
-        buf_put(&a->out, &head, sizeof head);
-        buf_put(&a->out, key.p, key.n);
-        buf_put(&a->out, value.p, value.n);
-    } else if (a->job->writer == MR_WRITE_RAW) {
-        buf_put(&a->out, key.p, key.n);
-        buf_put(&a->out, value.p, value.n);
-    } else {
-        buf_put(&a->out, key.p, key.n);
-        if (key.n && value.n)
-            buf_u8(&a->out, '\t');
-        value_text(&a->out, type, value);
-        buf_u8(&a->out, '\n');
-    }
+    put_pair(a, &a->out, key, value, type);
     if (a->out.n >= OUT_BYTES || !buf_ok(&a->out))
         output_flush(a);
 }
@@ -299,6 +302,86 @@ sink_output(struct attempt *a, const char *p, size_t n)
     }
 }
 
+static struct further *
+find_further(struct attempt *a, const char *name)
+{
+    struct further *f;
+
+    for (f = a->further; f != NULL; f = f->next)
+        if (strcmp(f->name, name) == 0)
+            return f;
+    if (a->spec->results || (a->spec->is_map && a->spec->reduce_count != 0))
+        attempt_fail(a, why_set(a->why, RC_JOB_FAILED, "mr_write to \"%s\": only tasks that write the job's output have "
+                                "further ones", name));
+    if ((f = mem_zalloc(sizeof *f)) == NULL || (f->name = mem_strdup(name)) == NULL) {
+        mem_free(f);
+        attempt_fail(a, why_rc(a->why, RC_NOMEM));
+    }
+    buf_init(&f->out, EMIT_MAX);
+    f->next = a->further;
+    a->further = f;
+    a->progress.counters[MRC_NAMED_OUTPUTS]++;
+    return f;
+}
+
+static void
+api_write(struct mr_task *t, const char *output, const void *key, size_t key_len, const void *value, size_t value_len)
+{
+    struct attempt *a = of_task(t);
+    struct further *f = find_further(a, output);
+
+    put_pair(a, &f->out, (struct mr_bytes){ key, key_len }, (struct mr_bytes){ value, value_len }, a->job->value);
+    if (f->out.n >= FURTHER_BYTES || !buf_ok(&f->out))
+        flush_buf(a, f->name, &f->out);
+}
+
+static int
+api_second(struct mr_task *t, size_t n, struct mr_bytes *ret)
+{
+    struct attempt *a = of_task(t);
+    struct buf *b = &a->second;
+    size_t got = 1, left;
+    uint8_t *p;
+
+    if (!a->spec->second)
+        attempt_fail(a, why_set(a->why, RC_JOB_FAILED, "mr_second: this job has no second input"));
+    while (b->n - a->second_pos < n && got > 0) {
+        size_t more = n - (b->n - a->second_pos) < OUT_BYTES ? OUT_BYTES : n;
+
+        buf_drop_front(b, a->second_pos);
+        a->second_pos = 0;
+        if ((p = buf_grow(b, more)) == NULL)
+            attempt_fail(a, why_rc(a->why, RC_NOMEM));
+        b->n -= more;
+        attempt_try(a, a->host->ops->second(a->host, p, more, a->second_at, &got, a->why));
+        a->second_at += got;
+        b->n += got;
+    }
+    left = b->n - a->second_pos;
+    *ret = (struct mr_bytes){ (const char *)b->p + a->second_pos, left < n ? left : n };
+    a->second_pos += ret->n;
+    return ret->n == n;
+}
+
+static const struct mr_api api = {
+    .abi = MR_ABI,
+    .size = sizeof(struct mr_api),
+    .flush = api_flush,
+    .next = api_next,
+    .option = api_option,
+    .count = api_count,
+    .status = api_status,
+    .fail = api_fail,
+    .number = api_number,
+    .alloc = api_alloc,
+    .path = api_path,
+    .f64_text = api_f64_text,
+    .parse_f64 = api_parse_f64,
+    .side = api_side,
+    .second = api_second,
+    .write = api_write,
+};
+
 enum rc
 mr_job_check(const struct mr_job *job, struct why *why)
 {
@@ -309,6 +392,8 @@ mr_job_check(const struct mr_job *job, struct why *why)
         return why_set(why, RC_BAD_JOB, "the job's descriptor has a size of %u bytes", job->size);
     if (job->reader == MR_READ_COLUMNS ? job->columns == NULL : job->map == NULL)
         return why_set(why, RC_BAD_JOB, "the job has no %s function", job->reader == MR_READ_COLUMNS ? "columns" : "map");
+    if (job->partition_by == MR_PART_RANGE && !job->partition && job->compare)
+        return why_set(why, RC_BAD_JOB, "MR_PART_RANGE is by bytes: it does not go with a compare function");
     if (job->fold == MR_FOLD_OWN && job->fold_own == NULL)
         return why_set(why, RC_BAD_JOB, "the job has MR_FOLD_OWN but no fold_own function");
     if (job->map_only && (job->reduce || job->fold != MR_FOLD_NONE))
@@ -352,6 +437,13 @@ fini(struct attempt *a)
     buf_fini(&a->group_key);
     buf_fini(&a->group_value);
     buf_fini(&a->line);
+    buf_fini(&a->second);
+    for (struct further *f = a->further, *next; f != NULL; f = next) {
+        next = f->next;
+        buf_fini(&f->out);
+        mem_free(f->name);
+        mem_free(f);
+    }
     for (struct attempt_block *b = a->blocks, *next; b != NULL; b = next) {
         next = b->next;
         mem_free(b);
@@ -387,6 +479,7 @@ mr_attempt_run(const struct mr_spec *spec, const struct mr_job *job, struct mr_h
     buf_init(&a->group_key, EMIT_MAX);
     buf_init(&a->group_value, EMIT_MAX);
     buf_init(&a->line, EMIT_MAX);
+    buf_init(&a->second, EMIT_MAX);
     a->fold = (struct folding){ job->fold, job->fold_own };
     collect_init(&a->collect, &a->fold, spec->sort_bytes);
     if (setjmp(a->failed) == 0)

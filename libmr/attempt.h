@@ -23,6 +23,13 @@ struct attempt_block {
     struct attempt_block *next;
 };
 
+/* A further output, on its way to the host. */
+struct further {
+    char *name;
+    struct buf out;
+    struct further *next;
+};
+
 struct attempt {
     struct mr_task task;            /* first: what the job's callbacks are given */
     const struct mr_spec *spec;
@@ -54,6 +61,10 @@ struct attempt {
     struct buf group_key, group_value;
     struct buf line;                /* map: window of input */
     struct mr_rec *batch;           /* in arena */
+    struct further *further;        /* of mr_write */
+    struct buf second;              /* window on the second input: bytes from second_at on, second_pos used */
+    uint64_t second_at;
+    size_t second_pos;
     struct columns *columns;        /* MR_READ_COLUMNS (columns.c) */
 };
 
@@ -76,6 +87,7 @@ void sink_collect(struct attempt *a, const char *p, size_t n);  /* fold table or
 /* A pair to final output; value is folded (typed) or as emitted. */
 void output_pair(struct attempt *a, struct mr_bytes key, struct mr_bytes value, enum mr_value type);
 void output_flush(struct attempt *a);
+void output_flush_all(struct attempt *a);      /* further outputs too */
 
 void map_run(struct attempt *a, struct mr_map_index *ret_index);
 void map_fini(struct attempt *a);

@@ -5,6 +5,7 @@
 #include "core/base/mem.h"
 #include "core/base/rng.h"
 #include "dfsclient/fs.h"
+#include "libmr/sample.h"
 
 #define SIDE_FILE_MAX ((size_t)16 * GB)
 
@@ -51,11 +52,8 @@ struct local {
 };
 
 static enum rc
-host_read(struct mr_host *h, size_t split, void *p, size_t cap, uint64_t at, size_t *ret_n, struct why *why)
+read_file(struct local *c, const struct mr_split *s, void *p, size_t cap, uint64_t at, size_t *ret_n, struct why *why)
 {
-    struct local *c = (struct local *)h;
-    const struct mr_split *s = &c->splits[c->map + split];
-
     for (size_t i = 0; i < c->file_count; i++) {
         if (c->files[i].path != s->path)
             continue;
@@ -64,6 +62,14 @@ host_read(struct mr_host *h, size_t split, void *p, size_t cap, uint64_t at, siz
         return io_pread(c->l->w->io, c->inputs[i].fd, p, cap, at, ret_n, why);
     }
     return why_set(why, RC_BUG, "split of a file that is not input: %s", s->path);
+}
+
+static enum rc
+host_read(struct mr_host *h, size_t split, void *p, size_t cap, uint64_t at, size_t *ret_n, struct why *why)
+{
+    struct local *c = (struct local *)h;
+
+    return read_file(c, &c->splits[c->map + split], p, cap, at, ret_n, why);
 }
 
 static enum rc
@@ -409,6 +415,24 @@ drop_scratch(struct local *c, struct why *why)
 }
 
 static enum rc
+sample_read(void *arg, const struct mr_split *s, void *p, size_t cap, uint64_t at, size_t *ret_n, struct why *why)
+{
+    return read_file(arg, s, p, cap, at, ret_n, why);
+}
+
+static enum rc
+find_bounds(struct local *c, uint32_t reduces, struct why *why)
+{
+    struct mr_sample s = { .w = c->l->w, .reader = c->job->reader, .splits = c->splits, .split_count = c->split_count,
+                           .options = c->options, .option_count = c->option_count, .reduces = reduces, .read = sample_read,
+                           .arg = c };
+
+    if (c->job->partition_by != MR_PART_RANGE || c->job->partition != NULL || reduces < 2)
+        return RC_OK;
+    return mr_sample_bounds(&s, c->arena, &c->bounds, &c->bound_count, why);
+}
+
+static enum rc
 run_all(struct local *c, struct why *why)
 {
     const struct mr_local *l = c->l;
@@ -418,6 +442,8 @@ run_all(struct local *c, struct why *why)
 
     if (!c->job->map_only && reduces == 0)
         return why_set(why, RC_BAD_USAGE, "mapreduce.job.reduces is 0, but the job is not map_only");
+    if ((rc = find_bounds(c, reduces, why)) != RC_OK)
+        return rc;
     if (reduces && (c->index = mem_calloc(c->split_count + 1, sizeof *c->index)) == NULL)
         return why_rc(why, RC_NOMEM);
     for (uint32_t i = 0; i < c->split_count; i++) {

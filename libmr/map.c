@@ -50,12 +50,33 @@ map_fini(struct attempt *a)
     a->map = NULL;
 }
 
+/* The number of bounds that are not above the key. */
+static uint32_t
+range_part(struct attempt *a, struct mr_bytes key)
+{
+    size_t low = 0, high = a->spec->bound_count;
+
+    if (high + 1 != a->spec->reduce_count)
+        attempt_fail(a, why_set(a->why, RC_BAD_JOB, "%zu bounds for %u reduces", high, a->spec->reduce_count));
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+
+        if (seg_compare(a->spec->bounds[mid], key) <= 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return (uint32_t)low;
+}
+
 static uint32_t
 part_of(void *arg, struct mr_bytes key)
 {
     struct attempt *a = arg;
     uint32_t parts = a->spec->reduce_count, part;
 
+    if (a->job->partition == NULL && a->job->partition_by == MR_PART_RANGE && parts > 1)
+        return range_part(a, key);
     if (a->job->partition == NULL)
         return collect_hash_part(mr_hash(key.p, key.n), parts);
     part = a->job->partition(&a->task, key, parts);
@@ -384,7 +405,7 @@ map_run(struct attempt *a, struct mr_map_index *ret_index)
         a->job->cleanup(&a->task);
     attempt_flush(a);
     if (map_only)
-        output_flush(a);
+        output_flush_all(a);
     else
         finish(a, ret_index);
     attempt_report(a, map_only ? MR_PHASE_MAP : MR_PHASE_SORT, 1, true);

@@ -105,6 +105,15 @@ static inline void mr_emit_stats(struct mr_task *t, const void *key, size_t key_
     }
 }
 
+/* A pair to a further output: the file NAME-m-00007 (or -r-) beside the task's part-m-00007, by the job's writer.  NAME is
+ * of letters, digits and '_'; at most 63.  For the tasks that write the job's output: reduce, and map when it is
+ * map_only. */
+static inline void mr_write(struct mr_task *t, const char *output, const void *key, size_t key_len, const void *value,
+                            size_t value_len)
+{
+    t->api->write(t, output, key, key_len, value, value_len);
+}
+
 /* ---- values, in reduce and combine ---- */
 
 /* The next value, 1, or 0 after the last.  Good until the next call; not aligned. */
@@ -163,6 +172,11 @@ static inline const char *mr_path(struct mr_task *t) { return t->api->path(t); }
 /* What the driver gave under that name (struct mr_side), whole: 1, or 0 when there is none.  Read only, aligned to 64,
  * good for the whole attempt; a file is mapped, not read. */
 static inline int mr_side(struct mr_task *t, const char *name, struct mr_bytes *ret) { return t->api->side(t, name, ret); }
+
+/* The next n bytes of the second input's part for this map: of the file that the map of the same number wrote in a
+ * map-only job over the same input (struct mr_run's second).  1; 0 when fewer are left, which *ret then has.  Good until
+ * the next call; not aligned. */
+static inline int mr_second(struct mr_task *t, size_t n, struct mr_bytes *ret) { return t->api->second(t, n, ret); }
 
 /* n bytes, zero, aligned to 64, that live as long as the attempt. */
 static inline void *mr_alloc(struct mr_task *t, size_t n) { return t->api->alloc(t, n); }

@@ -242,6 +242,6 @@ reduce_run(struct attempt *a)
     if (a->job->cleanup)
         a->job->cleanup(&a->task);
     attempt_flush(a);
-    output_flush(a);
+    output_flush_all(a);
     attempt_report(a, MR_PHASE_REDUCE, 1, true);
 }

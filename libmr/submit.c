@@ -10,6 +10,7 @@
 #include "libmr/cmd.h"
 #include "libmr/elf.h"
 #include "libmr/plan.h"
+#include "libmr/sample.h"
 #include "libmr/task.h"
 
 #define CODE_MAX (64 * MB)
@@ -190,6 +191,62 @@ clear_output(struct mr_cmd *c, struct fs *fs, const char *output, struct arena *
     return fs_rename_to(fs, output, trash, false, why);
 }
 
+/* The file that the sampler reads just now. */
+struct sampled {
+    struct fs *fs;
+    const char *path;
+    struct fs_reader *reader;
+};
+
+static enum rc
+sample_read(void *arg, const struct mr_split *s, void *p, size_t cap, uint64_t at, size_t *ret_n, struct why *why)
+{
+    struct sampled *f = arg;
+    enum rc rc;
+
+    if (f->reader == NULL || strcmp(f->path, s->path) != 0) {
+        if (f->reader != NULL)
+            fs_close_read(f->reader);
+        f->reader = NULL;
+        if ((rc = fs_open_read(f->fs, s->path, &f->reader, why)) != RC_OK)
+            return rc;
+        f->path = s->path;
+    }
+    return fs_pread(f->reader, p, cap, at, ret_n, why);
+}
+
+static enum rc
+fill_bounds(struct mr_session *s, const struct mr_elf_job *job, struct arena *a, JtJobSpec *spec, struct why *why)
+{
+    struct sampled file = { .fs = s->fs };
+    struct mr_sample m = { .w = &s->c->w, .reader = job->reader, .reduces = spec->reduces, .read = sample_read, .arg = &file };
+    struct mr_option *options;
+    struct mr_bytes *bounds;
+    size_t n = 0;
+    enum rc rc;
+
+    if (job->partition_by != MR_PART_RANGE || spec->reduces < 2)
+        return RC_OK;
+    if ((options = arena_calloc(a, spec->n_options + 1, sizeof *options)) == NULL)
+        return why_rc(why, RC_NOMEM);
+    for (size_t i = 0; i < spec->n_options; i++)
+        options[i] = (struct mr_option){ spec->options[i]->key, spec->options[i]->value };
+    m.options = options;
+    m.option_count = spec->n_options;
+    plan_splits(s->plan, &m.splits, &m.split_count);
+    rc = mr_sample_bounds(&m, a, &bounds, &n, why);
+    if (file.reader != NULL)
+        fs_close_read(file.reader);
+    if (rc != RC_OK)
+        return rc;
+    if ((spec->bounds = arena_calloc(a, n + 1, sizeof *spec->bounds)) == NULL)
+        return why_rc(why, RC_NOMEM);
+    for (spec->n_bounds = 0; spec->n_bounds < n; spec->n_bounds++)
+        spec->bounds[spec->n_bounds] = (ProtobufCBinaryData){ bounds[spec->n_bounds].n,
+                                                              (uint8_t *)(uintptr_t)bounds[spec->n_bounds].p };
+    return RC_OK;
+}
+
 static enum rc
 fill_spec(struct mr_session *s, const struct mr_order *o, const struct mr_elf_job *job, struct arena *a, JtJobSpec *spec,
           struct why *why)
@@ -214,7 +271,9 @@ fill_spec(struct mr_session *s, const struct mr_order *o, const struct mr_elf_jo
     if ((rc = plan_make(s->fs, &r, &s->plan, why)) != RC_OK || (rc = fill_sides(c, o, a, spec, why)) != RC_OK)
         return rc;
     plan_maps(s->plan, spec);
-    return fill_options(c, o, a, spec, why);
+    if ((rc = fill_options(c, o, a, spec, why)) != RC_OK)
+        return rc;
+    return fill_bounds(s, job, a, spec, why);
 }
 
 enum rc

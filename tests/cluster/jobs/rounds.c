@@ -72,8 +72,8 @@ MR_STAGE(nothing, .map = map_nothing, .fold = MR_FOLD_SUM_I64)
 static int
 run(struct mr_driver *d)
 {
-    int rounds = atoi(mr_driver_option(d, "rounds", "10"));
-    uint32_t k = (uint32_t)atoi(mr_driver_option(d, "k", "2"));
+    int rounds = strtol(mr_driver_option(d, "rounds", "10"), NULL, 10);
+    uint32_t k = (uint32_t)strtol(mr_driver_option(d, "k", "2"), NULL, 10);
     double *w = (double *)calloc(k, sizeof *w), seconds = 0, empty = 0;
     struct mr_side model = { "model", NULL, w, k * sizeof *w };
     struct mr_run epoch = { .stage = "epoch", .reduces = 1, .sides = &model, .side_count = 1 };
@@ -92,6 +92,7 @@ run(struct mr_driver *d)
             return fprintf(stderr, "rounds: no gradient came back\n"), 1;
         g = (const double *)(const void *)value.p;
         printf("round %d loss %.17g rows %lld\n", i + 1, g[k] / g[k + 1], (long long)mr_counter(d, "ROWS"));
+        (void)fflush(stdout);
         for (uint32_t j = 0; j < k; j++)
             w[j] -= 0.5 * g[j] / g[k + 1];
         if (mr_result(d, &key, &value))

@@ -1,0 +1,76 @@
+#include "jobtracker/keep.h"
+
+#include <openssl/evp.h>
+#include <string.h>
+
+#include "core/base/mem.h"
+
+#define CODES_KEPT 64               /* shared objects that no job runs */
+
+enum rc
+jt_keep_digest(JtJobSpec *spec, const void *code, size_t n, struct why *why)
+{
+    uint8_t *digest = mem_alloc(JT_DIGEST_BYTES);
+
+    if (digest == NULL || EVP_Digest(code, n, digest, NULL, EVP_sha256(), NULL) != 1) {
+        mem_free(digest);
+        return why_rc(why, RC_NOMEM);
+    }
+    if (spec->has_code_digest)
+        mem_free(spec->code_digest.data);
+    spec->has_code_digest = true;
+    spec->code_digest = (ProtobufCBinaryData){ JT_DIGEST_BYTES, digest };
+    return RC_OK;
+}
+
+static bool
+is_code_used(const struct jt_core *c, const uint8_t *digest)
+{
+    const struct jt_job *j;
+
+    DL_FOREACH(c->jobs, j)
+        if (!j->cleaned && j->spec->has_code_digest && memcmp(j->spec->code_digest.data, digest, JT_DIGEST_BYTES) == 0)
+            return true;
+    return false;
+}
+
+void
+jt_keep_code(struct jt_core *c, const uint8_t *digest, const void *code, size_t n)
+{
+    uint8_t old[JT_DIGEST_BYTES];
+
+    jt_store_code_put(c->store, digest, code, n);
+    for (uint32_t newer = CODES_KEPT; jt_store_code_old(c->store, newer, old);)
+        if (is_code_used(c, old))
+            newer++;
+        else
+            jt_store_code_drop(c->store, old);
+}
+
+void
+jt_keep_results_after(struct jt_core *c, const struct jt_job *next)
+{
+    struct jt_job *j;
+
+    if (!next->spec->has_session)
+        return;
+    DL_FOREACH(c->jobs, j) {
+        if (!j->spec->results || j->results_dropped || !j->spec->has_session || !jt_job_state_is_over(j->state) ||
+            memcmp(j->spec->session.data, next->spec->session.data, JT_SESSION_BYTES) != 0)
+            continue;
+        j->results_dropped = true;
+        jt_store_results_drop(c->store, j->number);
+    }
+}
+
+bool
+jt_keep_result(struct jt_core *c, const struct jt_attempt *a, const void *p, size_t n)
+{
+    uint64_t job = a->task->job->number;
+
+    jt_store_result_put(c->store, a, p, n);
+    if (jt_store_result_bytes(c->store, job) <= JT_RESULTS_MAX)
+        return true;
+    jt_store_results_drop(c->store, job);
+    return false;
+}
