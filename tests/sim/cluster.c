@@ -126,6 +126,18 @@ check_copy(struct machine *m, const struct conf *conf)
 }
 
 static void
+recover(struct machine *m, const struct conf *conf)
+{
+    struct nn_recovered r;
+    struct why why;
+
+    if (nn_recover(sim_node_world(m->node), conf, "/copy", &r, &why) != RC_OK)
+        sim_fail(m->cluster->s, "--recover-from: %s", why.text);
+    sim_note(m->cluster->s, "recovered", "backup=%llu txid=%llu", (unsigned long long)r.backup, (unsigned long long)r.txid);
+    m->cluster->wants_recovery = false;
+}
+
+static void
 run_namenode(void *arg)
 {
     struct machine *m = arg;
@@ -139,6 +151,8 @@ run_namenode(void *arg)
 
     cluster_conf(m->cluster, m, NN, &conf);
     o.conf = &conf;
+    if (m->cluster->wants_recovery)
+        recover(m, &conf);
     if (nn_open(w, &o, &nn, &why) != RC_OK || nn_serve(nn, &at, &why) != RC_OK) {
         if (!m->cluster->is_damaged && (why.rc == RC_CORRUPT || why.rc == RC_BAD_FORMAT || why.rc == RC_BUG))
             sim_fail(m->cluster->s, "the NameNode does not start: %s", why.text);
@@ -148,6 +162,7 @@ run_namenode(void *arg)
     m->is_serving = true;
     while (!m->cluster->wants_stop) {
         machine_sleep_ms(m, 100);
+        m->cluster->copy_ready = nn_copies_ready(nn->copies) > 0;
         if (nn_has_failed(nn))
             machine_end(m, "namenode has failed", NULL);
     }

@@ -41,6 +41,8 @@ struct cluster {
     bool has_stopped;       /* it did, and its log gives its tables */
     bool is_damaged;        /* the NameNode's files were: it may refuse to start */
     bool has_refused;       /* it did */
+    bool copy_ready;        /* when it was looked at last: the copy could replace the database */
+    bool wants_recovery;    /* the next start is after --recover-from */
     unsigned restarts;
 };
 

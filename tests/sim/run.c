@@ -230,6 +230,18 @@ wait_until_well(struct scene *scene, struct fs *fs)
     }
 }
 
+/* The database is made anew from the copy in the second name directory: nothing is missing. */
+static void
+recover(struct scene *scene, struct fs *fs)
+{
+    struct cluster *c = &scene->cluster;
+
+    sim_node_crash(c->namenode.node, SIM_KILL);
+    c->is_damaged = false;
+    c->wants_recovery = true;
+    wait_until_well(scene, fs);
+}
+
 /*
  * A bit of the NameNode's files flips while it is down.  It may have lost what
  * it acknowledged, but not without a word: it refuses to start, or it stays
@@ -243,7 +255,7 @@ check_damage(struct scene *scene, struct fs *fs)
     struct cluster *c = &scene->cluster;
     struct machine *nn = &c->namenode;
     struct why why = { .rc = RC_OK };
-    bool read_only = false;
+    bool read_only = false, can_recover = c->has_copy && nn->is_serving && c->copy_ready;
 
     sim_node_crash(nn->node, SIM_KILL);
     c->is_damaged = true;
@@ -255,6 +267,8 @@ check_damage(struct scene *scene, struct fs *fs)
     pause_ms(s, 15000);             /* every DataNode has registered, and would have been told to delete */
     if (c->has_refused || !sim_node_is_up(nn->node)) {
         sim_note(s, "damage_refused", "%s", "the NameNode does not serve");
+        if (can_recover)
+            recover(scene, fs);
         return;
     }
     SIM_CHECK(s, fs_safe_mode(fs, FS_SAFE_MODE_GET, &read_only, &why) == RC_OK);
