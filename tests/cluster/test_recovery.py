@@ -23,7 +23,7 @@ if LONG:
 
 PROGRAM = os.path.join(os.path.dirname(BIN), "client_recovery")
 BLOCK = 1 << 20
-SOFT, HARD = 2, 6
+SOFT, HARD = (2, 6) if SLOW == 1 else (4, 15)
 
 
 @unittest.skipUnless(os.path.exists(PROGRAM), "skipped: client_recovery is not built (make client_recovery)")
@@ -142,7 +142,7 @@ class Recovery(ClusterTest):
     def test_hard_limit_closes_the_file_by_itself(self):
         self.dead_writer("/hard", 65536, 5)
         time.sleep(HARD - 1)
-        wait_for("the file to be closed", lambda: self.is_closed("/hard"), 11)
+        wait_for("the file to be closed", lambda: self.is_closed("/hard"), 12)
         self.expect_recovered("/hard", 65536, 65541)
 
     def test_recovery_goes_on_when_its_leader_is_killed(self):
