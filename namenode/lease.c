@@ -367,6 +367,8 @@ nn_periodic_leases(struct nn_core *core, struct why *why)
     struct rd r;
     enum rc rc;
 
+    if (core->safe_mode || core->disk_full)
+        return RC_OK;               /* nothing can be closed now */
     buf_init(&holders, 4 * MB);
     if ((rc = idle_holders(core, limit_ms, &holders, why)) != RC_OK)
         goto out;

@@ -326,8 +326,10 @@ order(struct nn_core *core, struct nn_recovery *row, struct nn_recovery_try *t, 
     row->block = b->id.v;
     row->stamp = core->next.stamp++;
     o.new_stamp.v = row->stamp;
-    if ((rc = set_row(core, row, why)) != RC_OK || (rc = nn_order_add(leader, &o, why)) != RC_OK)
+    if ((rc = set_row(core, row, why)) != RC_OK)
         return rc;
+    if ((rc = nn_order_add(leader, &o, why)) != RC_OK)
+        return rc == RC_BUSY ? RC_OK : rc;      /* it has too many orders: later */
     t->leader = leader;
     t->block = b->id.v;
     t->tries++;
@@ -399,7 +401,7 @@ nn_periodic_recovery(struct nn_core *core, struct why *why)
     size_t n;
     enum rc rc;
 
-    if (!b->recovering || core->safe_mode)
+    if (!b->recovering || core->safe_mode || core->disk_full)
         return RC_OK;
     if ((rc = list_rows(core, b->recovery_next, rows, &n, why)) != RC_OK)
         return rc;

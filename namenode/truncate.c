@@ -111,8 +111,10 @@ is_under_way(struct nn_core *core, const struct nn_inode *file, uint64_t length,
     enum rc rc;
 
     *ret = false;
-    if (!file->open || (rc = nn_recovery_find(&core->db, file->id, &row, ret, why)) != RC_OK || !*ret)
-        return file->open ? rc : RC_OK;
+    if (!file->open)
+        return RC_OK;
+    if ((rc = nn_recovery_find(&core->db, file->id, &row, ret, why)) != RC_OK || !*ret)
+        return rc;
     if ((rc = nn_block_last(&core->db, file->id, last, &n, why)) != RC_OK ||
         (rc = nn_block_sum(&core->db, file->id, &count, &bytes, why)) != RC_OK)
         return rc;

@@ -22,6 +22,8 @@ static const struct {
     { "cp", "-f   over files that exist    -d   without a file ._COPYING_ in between\n"
             "-p   keep times, owner and mode; -ptopax only those of the letters\n"
             "Several sources need a directory as destination.\n" },
+    { "debug", "recoverLease   ends the lease of a file that nobody writes any more, and closes it with what its DataNodes have\n"
+               "-retries N     ask N times more, every 4 s, until it is closed\n" },
     { "df", "-h   sizes for people\n" },
     { "du", "Prints bytes, bytes with all replicas, and path.\n"
             "-s   one sum for each path    -h   sizes for people    -v   a line of titles    -x   without snapshots\n" },

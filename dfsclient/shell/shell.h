@@ -137,6 +137,7 @@ SH_COMMAND(cmd_chmod);
 SH_COMMAND(cmd_chown);
 SH_COMMAND(cmd_count);
 SH_COMMAND(cmd_cp);
+SH_COMMAND(cmd_debug);
 SH_COMMAND(cmd_df);
 SH_COMMAND(cmd_du);
 SH_COMMAND(cmd_dus);

@@ -18,7 +18,7 @@ def fetch_jars():
     """The client's jars; why not, if that cannot be."""
     if not shutil.which("java"):
         return "no java (apt-get install openjdk-17-jre-headless)"
-    if os.path.isdir(JARS) and any(n.startswith("hadoop-client-runtime") for n in os.listdir(JARS)):
+    if os.path.isdir(JARS) and any(n.startswith("hadoop-hdfs-") for n in os.listdir(JARS)):
         return None
     if not shutil.which("mvn"):
         return "no mvn to fetch Hadoop's client (apt-get install maven)"
@@ -44,9 +44,9 @@ class Shell(ClusterTest):
             with open(os.path.join(cls.conf, name), "w") as f:
                 f.write(text)
 
-    def fs(self, *args, status=0):
+    def fs(self, *args, status=0, tool="org.apache.hadoop.fs.FsShell"):
         r = subprocess.run(["java", "-Xmx512m", "-cp", f"{self.conf}:{JARS}/*", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
-                            "org.apache.hadoop.fs.FsShell", *args], capture_output=True, timeout=300 * SLOW,
+                            tool, *args], capture_output=True, timeout=300 * SLOW,
                            env=dict(os.environ, HADOOP_USER_NAME="root"))
         self.assertEqual(r.returncode, status, (args, r.stdout[-2000:], r.stderr[-3000:]))
         return r.stdout
@@ -104,6 +104,14 @@ class Shell(ClusterTest):
             writer.stdin.close()
             self.assertEqual(writer.wait(60 * SLOW), 0)
         self.assertEqual(self.fs("-cat", "/grows"), whole)
+
+    def test_a_file_is_cut_and_its_lease_recovered(self):
+        data = pattern(300_000)
+        self.dfs("put", self.temp("cut", data), "/cut")
+        self.assertIn(b"Truncated /cut to length: 123456", self.fs("-truncate", "-w", "123456", "/cut"))
+        self.assertEqual(self.dfs("cat", "/cut", binary=True).stdout, data[:123456])
+        self.assertEqual(self.fs("recoverLease", "-path", "/cut", tool="org.apache.hadoop.hdfs.tools.DebugAdmin"),
+                         b"recoverLease SUCCEEDED on /cut\n")
 
     def test_replication_is_changed_and_waited_for(self):
         self.dfs("put", self.temp("rep", pattern(1_000_000, 6)), "/rep")

@@ -200,6 +200,13 @@ class Recovery(ClusterTest):
                 self.expect_recovered("/cut", length, length)
         self.assertEqual(self.blocks("/cut"), [])
 
+    def test_the_command_closes_the_file_of_a_killed_writer(self):
+        self.dead_writer("/debug", 4000, 0)
+        r = self.dfs("debug", "recoverLease", "-path", "/debug", "-retries", "3")
+        self.assertEqual(r.stdout, "recoverLease SUCCEEDED on /debug\n")
+        self.expect_recovered("/debug", 4000, 4000)
+        self.assertEqual(self.dfs("debug", "recoverLease", "-path", "/none", check=False).returncode, 1)
+
     def test_the_command_waits_for_the_cut(self):
         self.dfs("put", self.temp("t", bytes(300000)), "/tw")
         self.assertIn("Truncated /tw to length: 1234", self.dfs("truncate", "-w", "1234", "/tw").stdout)

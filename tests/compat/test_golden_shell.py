@@ -25,7 +25,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 GOLDEN = os.path.join(HERE, "golden", "shell.jsonl.gz")
 DIFFERENCES = os.path.join(HERE, "golden", "shell_differences.txt")
-TOOLS = {"dfs": [], "dfsadmin": ["dfsadmin"], "fsck": ["fsck"]}
+TOOLS = {"dfs": [], "dfsadmin": ["dfsadmin"], "fsck": ["fsck"], "debug": ["debug"]}
 
 # Placeholders of the recording, as regular expressions.
 PLACEHOLDERS = [
