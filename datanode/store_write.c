@@ -186,7 +186,7 @@ move_files(struct dn_store *s, const struct dn_replica *r, enum dn_place to_plac
     struct dn_volume *v = &s->volumes[r->volume];
     enum dn_place from_place = dn_state_place(dn_replica_shown(r));
     struct block_id id = { r->id };
-    struct dn_path from, to, dir;
+    struct dn_path from, to, data_from, data_to, dir;
     enum rc rc;
 
     if (to_place == from_place && to_stamp.v == r->stamp.v)
@@ -203,10 +203,12 @@ move_files(struct dn_store *s, const struct dn_replica *r, enum dn_place to_plac
         return rc;
     if (to_place != from_place) {
         CRASH_POINT(dn_meta_renamed);
-        dn_path_data(v->d.pool, from_place, id, &from);
-        dn_path_data(v->d.pool, to_place, id, &to);
-        if ((rc = io_rename(s->w.io, from.p, to.p, why)) != RC_OK)
+        dn_path_data(v->d.pool, from_place, id, &data_from);
+        dn_path_data(v->d.pool, to_place, id, &data_to);
+        if ((rc = io_rename(s->w.io, data_from.p, data_to.p, why)) != RC_OK) {
+            (void)io_rename(s->w.io, to.p, from.p, NULL);   /* both stay where they were; else the next start finds them */
             return rc;
+        }
     }
     CRASH_POINT(dn_data_renamed);
     rc = io_sync_dir(s->w.io, dir.p, why);

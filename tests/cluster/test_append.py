@@ -261,6 +261,21 @@ class ThreeNodes(AppendTest):
             size = c.do("close")[0]
             self.assertEqual(c.do("read", "/between")[0], size)
 
+    def test_a_writer_that_needs_a_block_waits_for_the_namenode_longer_than_others(self):
+        with self.client("millrace.client.retry=1s") as c:
+            c.do("create", "/patient")
+            c.do("write", 500_000)
+            c.do("hflush")
+            self.cluster.kill("nn")
+            c.begin("write", 2_000_000)
+            with self.client("millrace.client.retry=1s") as other, self.assertRaisesRegex(Failed, "REFUSED"):
+                other.do("create", "/other")
+            time.sleep(2)
+            self.cluster.start_daemon("nn")
+            c.end()
+            size = c.do("close")[0]
+            self.assertEqual(c.do("read", "/patient")[0], size)
+
     def test_append_to_a_file_of_another_writer_is_refused_and_harms_nothing(self):
         with self.client() as a, self.client() as b:
             a.do("create", "/taken")

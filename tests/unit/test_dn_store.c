@@ -355,6 +355,39 @@ START_TEST(appending_moves_the_stamp_and_survives_a_restart)
 }
 END_TEST
 
+static enum rc
+no_room_in_rbw(struct io *io, const char *from, const char *to, struct why *why)
+{
+    (void)io;
+    if (strstr(to, "/rbw/blk_7") != NULL && strstr(to, ".meta") == NULL)
+        return why_set(why, RC_NO_SPACE, "no room for a name");
+    return io_rename(io_posix(), from, to, why);
+}
+
+START_TEST(appending_that_cannot_move_the_files_leaves_the_replica_whole)
+{
+    struct io_ops ops = *io_posix()->ops;
+    struct io io = { .ops = &ops };
+    struct writer w;
+
+    ops.rename = no_room_in_rbw;
+    world.io = &io;
+    restart();
+    make_finalized(7, 1001, 5000);
+    ck_assert_int_eq(begin(&w, DTP_SETUP_APPEND, 7, 1001, 1003, 5000), RC_NO_SPACE);
+    ck_assert_int_eq(find(7).state, RS_FINALIZED);
+    ck_assert_uint_eq(find(7).stamp.v, 1001);
+    ops.rename = io_posix()->ops->rename;
+    ck_assert_int_eq(begin(&w, DTP_SETUP_APPEND, 7, 1001, 1003, 5000), RC_OK);
+    put(&w, 5000, 120);
+    finish(&w);
+    ck_assert_uint_eq(find(7).bytes, 5120);
+    world.io = io_posix();
+    restart();
+    ck_assert_uint_eq(find(7).bytes, 5120);
+}
+END_TEST
+
 START_TEST(close_recovery_finalizes_and_moves_the_stamp_of_what_is_finalized)
 {
     struct writer w;
@@ -713,6 +746,7 @@ suite_dn_store(void)
     tcase_add_test(t, both_names_of_a_finalized_replica_are_one_replica);
     tcase_add_test(t, length_that_disagrees_with_the_checksums_is_corrupt);
     tcase_add_test(t, appending_moves_the_stamp_and_survives_a_restart);
+    tcase_add_test(t, appending_that_cannot_move_the_files_leaves_the_replica_whole);
     tcase_add_test(t, close_recovery_finalizes_and_moves_the_stamp_of_what_is_finalized);
     tcase_add_test(t, deletion_spares_a_newer_stamp);
     tcase_add_test(t, deletion_from_a_volume_spares_the_replica_on_another);
