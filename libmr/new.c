@@ -27,6 +27,12 @@ static const char start[] =
     "    }\n"
     "}\n"
     "\n"
+    "/* Where values of one key only have to be added, no reduce is needed.  With one, leave the fold out:\n"
+    " *\n"
+    " *     static void reduce(struct mr_task *t, struct mr_bytes key, struct mr_values *values)\n"
+    " *     MR_JOB(.map = map, .reduce = reduce, .value = MR_VALUE_I64)\n"
+    " *\n"
+    " * mr.h says what else a job can have, mr_calls.h what it can call. */\n"
     "MR_JOB(.map = map, .fold = MR_FOLD_SUM_I64)\n";
 
 enum rc

@@ -127,7 +127,9 @@ world_submit(struct jt_world *w, uint32_t maps, uint32_t reduces, const char *ho
         map[i].n_hosts = map[i].n_racks = 1;
     }
     spec.name = "test";
-    spec.output = "/out/of";
+    spec.output = w->session ? "" : "/out/of";
+    spec.has_results = spec.results = spec.has_session = w->session != NULL;
+    spec.session = (ProtobufCBinaryData){ JT_SESSION_BYTES, (uint8_t *)w->session };
     spec.maps = map_ptrs;
     spec.n_maps = maps;
     spec.reduces = reduces;
@@ -138,13 +140,15 @@ world_submit(struct jt_world *w, uint32_t maps, uint32_t reduces, const char *ho
     ck_assert_uint_lt(n, sizeof packed);
     jt_job_spec__pack(&spec, packed);
     ck_assert_int_eq(jt_spec_unpack(packed, n, &copy, &why), RC_OK);
-    ck_assert_msg(jt_core_submit(&w->core, &w->now, "ann", id, copy, "so", 2, &j, &why) == RC_OK, "%s", why.text);
+    ck_assert_msg(jt_core_submit(&w->core, &w->now, "ann", id, copy, w->code ? w->code : "so",
+                                 w->code ? strlen(w->code) : 2, &j, &why) == RC_OK, "%s", why.text);
     for (struct jt_work *work = jt_core_take_work(&w->core), *after; work != NULL; work = after) {
         after = work->next;
         ck_assert_int_eq(work->kind, WORK_PREPARE);
         jt_work_free(work);
     }
-    jt_core_prepared(&w->core, &w->now, j->number);
+    if (w->session == NULL)
+        jt_core_prepared(&w->core, &w->now, j->number);
     return j;
 }
 
@@ -172,6 +176,8 @@ world_end(struct jt_world *w, struct jt_attempt *a, int how)
     req.log_path = "/log";
     req.log.data = (uint8_t *)"hello\n";
     req.log.len = 6;
+    req.has_result = w->result != NULL;
+    req.result = (ProtobufCBinaryData){ w->result_bytes, (uint8_t *)w->result };
     jt_core_ended(&w->core, &w->now, a->tracker, &req, &accepted);
     commit(w);
     return accepted;

@@ -14,6 +14,10 @@ struct jt_world {
     struct jt_core core;
     struct rng_seeded rng;
     struct jt_now now;
+    const char *session;            /* of submitted jobs, 16 bytes: they give results back; NULL none */
+    const char *code;               /* of submitted jobs; NULL "so" */
+    const char *result;             /* of attempts that end */
+    size_t result_bytes;
     struct jt_tracker *t[8];
     char uuid[8][37];
 };

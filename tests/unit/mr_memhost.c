@@ -89,8 +89,11 @@ host_next_segment(struct mr_host *h, struct mr_segment *ret, bool *ret_more, str
 static enum rc
 host_write(struct mr_host *h, const char *output, const void *p, size_t n, struct why *why)
 {
-    (void)output;
     (void)why;
+    if (output) {
+        buf_put_str(((struct mem_host *)h)->out, output);
+        buf_put_str(((struct mem_host *)h)->out, ": ");
+    }
     buf_put(((struct mem_host *)h)->out, p, n);
     return RC_OK;
 }

@@ -1,9 +1,13 @@
 /* Readers, folds and groups, each in a whole job in memory. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/mem.h"
 #include "core/base/rng.h"
+#include "core/base/world.h"
+#include "core/net/net.h"
+#include "libmr/sample.h"
 #include "tests/unit/mr_memhost.h"
 #include "tests/unit/suites.h"
 
@@ -131,6 +135,42 @@ reduce_join(struct mr_task *t, struct mr_bytes key, struct mr_values *values)
     mr_emit(t, key.p, 1, line, n);
 }
 
+/* The side file, then as many bytes of the second input as the line is long. */
+static void
+map_extras(struct mr_task *t, const struct mr_rec *rec, size_t n)
+{
+    struct mr_bytes side, more;
+
+    ck_assert(!mr_side(t, "other", &side));
+    ck_assert(mr_side(t, "side", &side));
+    for (size_t i = 0; i < n; i++) {
+        int whole = mr_second(t, rec[i].value_len, &more);
+
+        mr_emit(t, side.p, side.n, more.p, more.n);
+        mr_write(t, whole ? "whole" : "short", NULL, 0, rec[i].value, rec[i].value_len);
+    }
+}
+
+static void
+map_writes_aside(struct mr_task *t, const struct mr_rec *rec, size_t n)
+{
+    (void)n;
+    mr_write(t, "aside", NULL, 0, rec[0].value, rec[0].value_len);
+}
+
+static void
+reduce_copy(struct mr_task *t, struct mr_bytes key, struct mr_values *values)
+{
+    struct mr_bytes v;
+
+    while (mr_next(t, values, &v))
+        mr_emit(t, key.p, key.n, v.p, v.n);
+}
+
+static const struct mr_job extras_job = { JOB, .map = map_extras, .map_only = 1 };
+static const struct mr_job aside_job = { JOB, .map = map_writes_aside, .fold = MR_FOLD_SUM_I64 };
+static const struct mr_job range_job = { JOB, .map = map_pairs, .reduce = reduce_copy, .reader = MR_READ_KEY_VALUE,
+                                         .partition_by = MR_PART_RANGE };
 static const struct mr_job pairs_job = { JOB, .map = map_pairs, .map_only = 1, .setup = setup_alloc };
 static const struct mr_job fixed_job = { JOB, .map = map_pairs, .map_only = 1, .reader = MR_READ_FIXED };
 static const struct mr_job prefixed_job = { JOB, .map = map_pairs, .map_only = 1, .reader = MR_READ_PREFIXED };
@@ -389,6 +429,94 @@ START_TEST(option_setup_and_memory_are_there_for_map)
 }
 END_TEST
 
+START_TEST(side_data_second_input_and_further_outputs_reach_the_host)
+{
+    struct mem_job j = make_job(&extras_job, "aa\nbbb\ncccc\n", 12, NULL, 0);
+
+    j.side = "S";
+    j.second = "1122233";
+    assert_output(&j, "S\t11\nS\t222\nS\t33\nshort: cccc\nwhole: aa\nbbb\n");
+    j.second = NULL;
+    assert_fails(&j, "mr_second: this job has no second input");
+    j = make_job(&aside_job, "x\n", 2, NULL, 0);
+    assert_fails(&j, "mr_write to \"aside\": only tasks that write the job's output have further ones");
+}
+END_TEST
+
+START_TEST(results_are_pairs_as_they_were_emitted)
+{
+    struct mem_job j = make_job(&pairs_job, "ab\n", 3, NULL, 0);
+    struct mr_pair head;
+    struct buf out;
+
+    j.results = true;
+    run_ok(&j, &out);
+    ck_assert_uint_eq(out.n, sizeof head + 2);
+    memcpy(&head, out.p, sizeof head);
+    ck_assert_uint_eq(head.key_len, 0);
+    ck_assert_uint_eq(head.value_len, 2);
+    ck_assert(memcmp(out.p + sizeof head, "ab", 2) == 0);
+    buf_fini(&out);
+}
+END_TEST
+
+START_TEST(keys_go_to_the_range_that_their_bounds_say)
+{
+    const struct mr_bytes bounds[] = { { "c", 1 }, { "c", 1 }, { "m", 1 } };
+    struct mem_job j = make_job(&range_job, "z\t1\na\t2\nm\t3\nc\t4\nb\t5\nlong\t6\n", 27, NULL, 0);
+
+    j.reduces = 4;
+    j.bounds = bounds;
+    j.bound_count = 3;
+    assert_output(&j, "a\t2\nb\t5\nc\t4\nlong\t6\nm\t3\nz\t1\n");
+}
+END_TEST
+
+static enum rc
+read_text(void *arg, const struct mr_split *s, void *p, size_t cap, uint64_t at, size_t *ret_n, struct why *why)
+{
+    (void)why;
+    *ret_n = at >= s->file_bytes ? 0 : cap < s->file_bytes - at ? cap : (size_t)(s->file_bytes - at);
+    memcpy(p, (const char *)arg + (*ret_n ? at : 0), *ret_n);
+    return RC_OK;
+}
+
+START_TEST(bounds_from_a_sample_cut_the_keys_into_even_parts)
+{
+    struct rng_seeded r;
+    struct buf text;
+    struct world w;
+    struct arena a;
+    struct mr_split splits[3];
+    struct mr_sample s = { .w = &w, .reader = MR_READ_KEY_VALUE, .splits = splits, .split_count = 3, .reduces = 4, .read = read_text };
+    struct mr_bytes *bounds, *again;
+    struct why why;
+    size_t n, third;
+
+    world_posix(&w);
+    arena_init(&a, 64 * MB);
+    buf_init(&text, 64 * MB);
+    rng_seed(&r, 9);
+    for (int i = 0; i < 100000; i++)
+        buf_printf(&text, "%08u\tvalue of it\n", (unsigned)rng_below(&r.rng, 100000000));
+    third = text.n / 3;
+    for (uint64_t i = 0; i < 3; i++)
+        splits[i] = (struct mr_split){ "text", i * third, i < 2 ? third : text.n - 2 * third, text.n, 0 };
+    s.arg = text.p;
+    ck_assert_int_eq(mr_sample_bounds(&s, &a, &bounds, &n, &why), RC_OK);
+    ck_assert_uint_eq(n, 3);
+    for (unsigned i = 0; i < n; i++)
+        ck_assert_double_eq_tol(strtod(bounds[i].p, NULL), 25e6 * (i + 1), 2e6);
+    ck_assert_int_eq(mr_sample_bounds(&s, &a, &again, &n, &why), RC_OK);
+    for (unsigned i = 0; i < n; i++)
+        ck_assert_str_eq(bounds[i].p, again[i].p);
+    s.reader = MR_READ_LINES;
+    ck_assert_int_eq(mr_sample_bounds(&s, &a, &bounds, &n, &why), RC_BAD_JOB);
+    buf_fini(&text);
+    arena_fini(&a);
+}
+END_TEST
+
 Suite *suite_mr_readers(void);
 
 Suite *
@@ -409,6 +537,10 @@ suite_mr_readers(void)
     tcase_add_test(t, keys_of_one_group_are_one_call_of_reduce_in_their_order);
     tcase_add_test(t, csv_fields_keep_separators_and_quotes_inside_quotes);
     tcase_add_test(t, hash_and_random_numbers_never_change);
+    tcase_add_test(t, side_data_second_input_and_further_outputs_reach_the_host);
+    tcase_add_test(t, results_are_pairs_as_they_were_emitted);
+    tcase_add_test(t, keys_go_to_the_range_that_their_bounds_say);
+    tcase_add_test(t, bounds_from_a_sample_cut_the_keys_into_even_parts);
     tcase_add_test(t, option_setup_and_memory_are_there_for_map);
     suite_add_tcase(s, t);
     return s;
