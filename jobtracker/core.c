@@ -12,116 +12,6 @@
 #define ENDED_JOBS_MAX 1000         /* kept, in memory and in the database */
 #define TRACKERS_MAX 100000
 #define LOST_REPORTS_MAX 3          /* reduces that could not fetch an output before it counts as lost */
-#define COMMIT_AGAIN_MS 1000
-#define CLEAN_AGAIN_MS 30000
-
-void
-jt_work_free(struct jt_work *w)
-{
-    if (w == NULL)
-        return;
-    for (size_t i = 0; w->parts != NULL && i < w->part_count; i++)
-        mem_free(w->parts[i]);
-    mem_free(w->parts);
-    mem_free(w->more);
-    mem_free(w->user);
-    mem_free(w->work);
-    mem_free(w->output);
-    mem_free(w);
-}
-
-static struct jt_work *
-work_new(enum jt_work_kind kind, const struct jt_job *j)
-{
-    struct jt_work *w = mem_zalloc(sizeof *w);
-    struct jt_task *tasks = j->reduce_count != 0 ? j->reduces : j->maps;
-    uint32_t n = j->reduce_count != 0 ? j->reduce_count : j->map_count;
-
-    if (w == NULL)
-        return NULL;
-    w->kind = kind;
-    w->job = j->number;
-    memcpy(w->id, j->id, sizeof w->id);
-    w->user = mem_strdup(j->user);
-    w->work = mem_strdup(j->work);
-    w->output = mem_strdup(j->spec->output);
-    w->umask = j->spec->umask;
-    if (w->user == NULL || w->work == NULL || w->output == NULL)
-        goto out;
-    if (kind != WORK_COMMIT)
-        return w;
-    if ((w->parts = mem_calloc((size_t)n + 1, sizeof *w->parts)) == NULL ||
-        (w->more = mem_calloc((size_t)n + 1, sizeof *w->more)) == NULL)
-        goto out;
-    for (uint32_t i = 0; i < n; i++) {
-        char text[ATTEMPT_ID_TEXT];
-
-        w->parts[i] = mem_printf("%s/part-%c-%05u", jt_attempt_text(tasks[i].winner, text),
-                                 j->reduce_count != 0 ? 'r' : 'm', i);
-        if (w->parts[i] == NULL)
-            goto out;
-        w->more[i] = jt_counters_get(&tasks[i].winner->counters, "NAMED_OUTPUTS") > 0;
-        w->part_count++;
-    }
-    return w;
-out:
-    jt_work_free(w);
-    return NULL;
-}
-
-/* Hand out the commit, or the cleaning once nothing of the job runs.  Without memory: at the next tick. */
-static void
-push_work(struct jt_core *c, struct jt_job *j, const struct jt_now *now)
-{
-    struct jt_work *w;
-
-    if (j->preparing)
-        return;
-    if (j->state == JOB_COMMITTING && !j->committing) {
-        if ((w = work_new(WORK_COMMIT, j)) == NULL) {
-            j->commit_again_ms = now->mono_ms + COMMIT_AGAIN_MS;
-            return;
-        }
-        j->committing = true;
-        j->commit_again_ms = 0;
-        LL_APPEND(c->works, w);
-    }
-    if (jt_job_state_is_over(j->state) && !j->cleaned && j->live_count == 0 && j->spec->results) {
-        j->cleaned = true;              /* it has nothing in the filesystem */
-        jt_store_job_put(c->store, j);
-        return;
-    }
-    if (jt_job_state_is_over(j->state) && !j->cleaned && !j->cleaning && j->live_count == 0) {
-        if ((w = work_new(WORK_CLEAN, j)) == NULL) {
-            j->commit_again_ms = now->mono_ms + COMMIT_AGAIN_MS;
-            return;
-        }
-        j->cleaning = true;
-        j->commit_again_ms = 0;
-        LL_APPEND(c->works, w);
-    }
-}
-
-/* What the commit will need is made while the tasks run; without memory the commit does it. */
-static void
-push_prepare(struct jt_core *c, struct jt_job *j)
-{
-    struct jt_work *w = work_new(WORK_PREPARE, j);
-
-    if (w == NULL)
-        return;
-    j->preparing = true;
-    LL_APPEND(c->works, w);
-}
-
-struct jt_work *
-jt_core_take_work(struct jt_core *c)
-{
-    struct jt_work *w = c->works;
-
-    c->works = NULL;
-    return w;
-}
 
 struct jt_job *
 jt_core_find_job(struct jt_core *c, uint64_t number)
@@ -221,8 +111,8 @@ kill_attempts(struct jt_task *t, const struct jt_now *now)
         kill_attempt(a, now);
 }
 
-static void
-end_job(struct jt_core *c, struct jt_job *j, unsigned state, const char *reason, const struct jt_now *now)
+void
+jt_core_end_job(struct jt_core *c, struct jt_job *j, unsigned state, const char *reason, const struct jt_now *now)
 {
     for (uint32_t i = 0; i < j->map_count; i++)
         kill_attempts(&j->maps[i], now);
@@ -233,7 +123,7 @@ end_job(struct jt_core *c, struct jt_job *j, unsigned state, const char *reason,
     jt_store_job_put(c->store, j);
     log_info("job_ended", "job=%s state=%s", j->id, jt_job_states[state].name);
     forget_job(c, j);
-    push_work(c, j, now);
+    jt_core_push_work(c, j, now);
     c->slots_changed = true;
 }
 
@@ -242,7 +132,7 @@ jt_core_kill(struct jt_core *c, const struct jt_now *now, struct jt_job *j, cons
 {
     if (j->state != JOB_RUNNING)
         return false;
-    end_job(c, j, JOB_KILLED, reason, now);
+    jt_core_end_job(c, j, JOB_KILLED, reason, now);
     return true;
 }
 
@@ -256,18 +146,18 @@ commit_if_done(struct jt_core *c, struct jt_job *j, const struct jt_now *now)
         kill_attempts(&j->maps[i], now);
     jt_job_set_state(j, JOB_COMMITTING, now);
     if (j->spec->results) {
-        end_job(c, j, JOB_SUCCEEDED, "", now);
+        jt_core_end_job(c, j, JOB_SUCCEEDED, "", now);
         return;
     }
     jt_store_job_put(c->store, j);
-    push_work(c, j, now);
+    jt_core_push_work(c, j, now);
 }
 
 void
 jt_core_resume(struct jt_core *c, struct jt_job *j, const struct jt_now *now)
 {
     commit_if_done(c, j, now);
-    push_work(c, j, now);
+    jt_core_push_work(c, j, now);
 }
 
 enum rc
@@ -293,8 +183,7 @@ jt_core_submit(struct jt_core *c, const struct jt_now *now, const char *user, co
     drop_oldest(c);
     log_info("job_submitted", "job=%s user=%s maps=%u reduces=%u", j->id, user, j->map_count, j->reduce_count);
     c->slots_changed = true;
-    if (!spec->results)
-        push_prepare(c, j);
+    jt_core_push_work(c, j, now);
     commit_if_done(c, j, now);          /* no map and no reduce: an empty output */
     *ret = j;
     return RC_OK;
@@ -362,7 +251,7 @@ lose_attempt(struct jt_core *c, struct jt_attempt *a, const char *reason, const 
     jt_attempt_set_state(a, a->state == ATTEMPT_KILLING ? ATTEMPT_KILLED : ATTEMPT_LOST, now);
     jt_store_attempt_put(c->store, a);
     task_again(c, a->task, now);
-    push_work(c, a->task->job, now);
+    jt_core_push_work(c, a->task->job, now);
 }
 
 /* Every map output that t held; keep says which it still has. */
@@ -410,7 +299,7 @@ fail_task(struct jt_core *c, struct jt_attempt *a, const struct jt_now *now)
     }
     reason = mem_printf("%s %u failed %u times, the last time in %s: %s", t->is_map ? "map" : "reduce", t->index,
                         t->failures, text, a->text ? a->text : "");
-    end_job(c, j, JOB_FAILED, reason ? reason : "a task failed too often", now);
+    jt_core_end_job(c, j, JOB_FAILED, reason ? reason : "a task failed too often", now);
     mem_free(reason);
 }
 
@@ -445,7 +334,7 @@ keep_result(struct jt_core *c, struct jt_attempt *a, const TtEndedRequest *req, 
     if (jt_keep_result(c, a, req->result.data, req->has_result ? req->result.len : 0))
         return;
     (void)snprintf(reason, sizeof reason, "the job gives back more than %zu MB: give it an output", (size_t)(JT_RESULTS_MAX / MB));
-    end_job(c, a->task->job, JOB_FAILED, reason, now);
+    jt_core_end_job(c, a->task->job, JOB_FAILED, reason, now);
 }
 
 void
@@ -485,7 +374,7 @@ jt_core_ended(struct jt_core *c, const struct jt_now *now, struct jt_tracker *t,
     else if (a->state == ATTEMPT_KILLED)
         task_again(c, a->task, now);
     commit_if_done(c, j, now);
-    push_work(c, j, now);
+    jt_core_push_work(c, j, now);
 }
 
 void
@@ -547,6 +436,18 @@ jt_core_tracker(struct jt_core *c, const struct jt_now *now, const char *uuid, u
     return RC_OK;
 }
 
+/* True when the job is over, or not known: then t is told to forget it. */
+static bool
+forget_if_over(struct jt_core *c, struct jt_tracker *t, uint64_t job)
+{
+    const struct jt_job *j = jt_core_find_job(c, job);
+
+    if (j != NULL && !jt_job_state_is_over(j->state))
+        return false;
+    jt_order_add(t, ORDER_FORGET_JOB, job, false, 0, 0);
+    return true;
+}
+
 /* What the tracker runs against what it should run. */
 static void
 reconcile(struct jt_core *c, struct jt_tracker *t, const TtRegisterRequest *req, const struct jt_now *now)
@@ -568,6 +469,7 @@ reconcile(struct jt_core *c, struct jt_tracker *t, const TtRegisterRequest *req,
         a = find_attempt(c, id);
         if (a == NULL || a->tracker != t || a->state != ATTEMPT_RUNNING) {
             jt_order_add(t, ORDER_KILL, id->job, id->is_map, id->index, id->attempt);
+            forget_if_over(c, t, id->job);      /* it may have missed the job's end */
             continue;
         }
         /* A reduce that goes on may have missed what happened since. */
@@ -577,11 +479,10 @@ reconcile(struct jt_core *c, struct jt_tracker *t, const TtRegisterRequest *req,
     }
     for (size_t i = 0; i < req->n_outputs; i++) {
         const JtAttemptId *id = req->outputs[i];
-        const struct jt_job *j = jt_core_find_job(c, id->job);
 
-        if (j == NULL || jt_job_state_is_over(j->state))
-            jt_order_add(t, ORDER_FORGET_JOB, id->job, false, 0, 0);
-        else if ((a = find_attempt(c, id)) == NULL || (a->state != ATTEMPT_SUCCEEDED && a->state != ATTEMPT_RUNNING))
+        if (forget_if_over(c, t, id->job))
+            continue;
+        if ((a = find_attempt(c, id)) == NULL || (a->state != ATTEMPT_SUCCEEDED && a->state != ATTEMPT_RUNNING))
             jt_order_add(t, ORDER_FORGET_OUTPUT, id->job, true, id->index, id->attempt);
     }
 }
@@ -624,58 +525,6 @@ jt_core_register(struct jt_core *c, const struct jt_now *now, const TtRegisterRe
     return RC_OK;
 }
 
-/* ---- commit ---- */
-
-void
-jt_core_prepared(struct jt_core *c, const struct jt_now *now, uint64_t job)
-{
-    struct jt_job *j = jt_core_find_job(c, job);
-
-    if (j == NULL)
-        return;
-    j->preparing = false;
-    push_work(c, j, now);
-}
-
-void
-jt_core_committed(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc, const struct why *why)
-{
-    struct jt_job *j = jt_core_find_job(c, job);
-    char *reason;
-
-    if (j == NULL || j->state != JOB_COMMITTING)
-        return;
-    j->committing = false;
-    if (rc == RC_OK) {
-        end_job(c, j, JOB_SUCCEEDED, "", now);
-        return;
-    }
-    if (rc_retry(rc) != RETRY_NEVER) {
-        log_warn("commit_failed", "job=%s rc=%s next_try_ms=%d why=%s", j->id, rc_name(rc), COMMIT_AGAIN_MS, why->text);
-        j->commit_again_ms = now->mono_ms + COMMIT_AGAIN_MS;
-        return;
-    }
-    reason = mem_printf("the output could not be put in place: %s", why->text);
-    end_job(c, j, JOB_FAILED, reason ? reason : "the output could not be put in place", now);
-    mem_free(reason);
-}
-
-void
-jt_core_cleaned(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc)
-{
-    struct jt_job *j = jt_core_find_job(c, job);
-
-    if (j == NULL)
-        return;
-    j->cleaning = false;
-    if (rc_retry(rc) != RETRY_NEVER) {
-        j->commit_again_ms = now->mono_ms + CLEAN_AGAIN_MS;
-        return;
-    }
-    j->cleaned = true;
-    jt_store_job_put(c->store, j);
-}
-
 /* ---- time ---- */
 
 void
@@ -688,8 +537,8 @@ jt_core_tick(struct jt_core *c, const struct jt_now *now)
         if (!t->lost && now->mono_ms >= t->seen_ms + c->dead_tracker_ms)
             lose_tracker(c, t, "its tracker is lost", now);
     DL_FOREACH(c->jobs, j)
-        if (j->commit_again_ms != 0 && now->mono_ms >= j->commit_again_ms)
-            push_work(c, j, now);
+        if (j->work_again_ms != 0 && now->mono_ms >= j->work_again_ms)
+            jt_core_push_work(c, j, now);
 }
 
 uint64_t
@@ -703,8 +552,8 @@ jt_core_next_ms(const struct jt_core *c)
         if (!t->lost && t->seen_ms + c->dead_tracker_ms < next)
             next = t->seen_ms + c->dead_tracker_ms;
     DL_FOREACH(c->jobs, j)
-        if (j->commit_again_ms != 0 && j->commit_again_ms < next)
-            next = j->commit_again_ms;
+        if (j->work_again_ms != 0 && j->work_again_ms < next)
+            next = j->work_again_ms;
     return next;
 }
 

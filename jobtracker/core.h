@@ -79,10 +79,15 @@ void jt_core_ended(struct jt_core *c, const struct jt_now *now, struct jt_tracke
                    bool *ret_accepted);
 void jt_core_output_lost(struct jt_core *c, const struct jt_now *now, const TtOutputLostRequest *req);
 
-/* Work of the filesystem is done; why is read when rc is not RC_OK.  A PREPARE that failed is done by the commit. */
-void jt_core_prepared(struct jt_core *c, const struct jt_now *now, uint64_t job);
+/* Work of the filesystem is done; why is read when rc is not RC_OK. */
+void jt_core_prepared(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc, const struct why *why);
 void jt_core_committed(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc, const struct why *why);
 void jt_core_cleaned(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc);
+
+/* Hand out the filesystem's work that the job needs now, if any; without memory at a later tick. */
+void jt_core_push_work(struct jt_core *c, struct jt_job *j, const struct jt_now *now);
+/* The job is over: what runs of it is killed, every tracker is told. */
+void jt_core_end_job(struct jt_core *c, struct jt_job *j, unsigned state, const char *reason, const struct jt_now *now);
 
 /* A job as loaded: what it waited for when the last run ended. */
 void jt_core_resume(struct jt_core *c, struct jt_job *j, const struct jt_now *now);

@@ -92,7 +92,9 @@ struct jt_job {
     unsigned state;
     bool cleaned;                       /* over, and nothing of it is left but its output */
     bool preparing, cleaning, committing;       /* handed out; one at a time */
-    uint64_t commit_again_ms;           /* mono: when a failed commit is tried again; 0 none */
+    bool prepared;                      /* this run's JobTracker has made its work directory */
+    uint32_t work_tries;                /* of this run, that failed */
+    uint64_t work_again_ms;             /* mono: when what failed of them is tried again; 0 none */
     uint64_t submitted_ms, finished_ms; /* wall */
     bool results_dropped;               /* its session went on */
     uint64_t version;                   /* grows with each change that `mr` shows */

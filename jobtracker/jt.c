@@ -138,9 +138,7 @@ worked(struct jt *jt, struct jt_item *item)
 
     log_debug("work_done", "job=%s kind=%d rc=%s", w->id, (int)w->kind, rc_name(item->rc));
     if (w->kind == WORK_PREPARE) {
-        if (item->rc != RC_OK)
-            log_info("prepare_failed", "job=%s why=%s", w->id, item->why.text);     /* the commit tries it again */
-        jt_core_prepared(&jt->core, &jt->now, w->job);
+        jt_core_prepared(&jt->core, &jt->now, w->job, item->rc, &item->why);
         return;
     }
     if (w->kind == WORK_COMMIT) {

@@ -120,6 +120,16 @@ pick_reduce(struct jt_job *j, struct jt_tracker *trackers, const struct jt_track
     return false;
 }
 
+/*
+ * What writes output does so below the job's work directory, and only when that is there: so an attempt that
+ * everybody thinks lost cannot bring it back after it was cleaned up.
+ */
+static bool
+has_place_for_output(const struct jt_job *j, bool is_map)
+{
+    return j->prepared || j->spec->results || (is_map && j->reduce_count != 0);
+}
+
 bool
 jt_sched_pick(struct jt_job *jobs, struct jt_tracker *trackers, const struct jt_tracker *t, bool is_map, uint64_t now_ms,
               struct jt_choice *ret, uint64_t *wake_ms)
@@ -127,7 +137,7 @@ jt_sched_pick(struct jt_job *jobs, struct jt_tracker *trackers, const struct jt_
     struct jt_job *j;
 
     DL_FOREACH(jobs, j) {
-        if (j->state != JOB_RUNNING || is_set_aside(j, trackers, t))
+        if (j->state != JOB_RUNNING || is_set_aside(j, trackers, t) || !has_place_for_output(j, is_map))
             continue;
         if (is_map ? pick_map(j, trackers, t, now_ms, ret, wake_ms) : pick_reduce(j, trackers, t, ret))
             return true;

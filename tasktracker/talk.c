@@ -130,6 +130,23 @@ is_output_name(const char *name)
     return n > 0 && n <= 100 && name[n] == '\0' && name[0] != '_' && strcmp(name, "part") != 0;
 }
 
+/*
+ * The attempt's own directory, in the job's.  That must be there: once the job is over it is gone for good, and what
+ * still runs here unknown to the JobTracker must not bring it back.
+ */
+static enum rc
+make_attempt_dir(struct talk *k, struct why *why)
+{
+    const struct tt_job *j = k->a->job;
+    char *dir = mem_printf("%s/%s", j->reply->work, k->a->id);
+    enum rc rc = dir == NULL ? why_rc(why, RC_NOMEM) : RC_OK;
+
+    if (rc == RC_OK && k->sink_count == 0)
+        rc = fs_mkdirs(j->fs, dir, 0777 & ~j->reply->spec->umask, false, why);
+    mem_free(dir);
+    return rc;
+}
+
 static bool
 answer_output(struct talk *k, const TkReport *r, enum rc *ret_rc, struct why *why)
 {
@@ -137,7 +154,8 @@ answer_output(struct talk *k, const TkReport *r, enum rc *ret_rc, struct why *wh
     char *path = mem_printf("%s/%s/%s-%c-%05u", a->job->reply->work, a->id, r->name ? r->name : "part", a->is_map ? 'm' : 'r',
                             a->index);
     const JtJobSpec *spec = a->job->reply->spec;
-    struct fs_create_options as = { .replication = spec->replication, .mode = 0666 & ~spec->umask, .overwrite = true };
+    struct fs_create_options as = { .replication = spec->replication, .mode = 0666 & ~spec->umask, .overwrite = true,
+                                    .no_parents = true };
     TkOrder o = TK_ORDER__INIT;
     struct why reason;
     int fd = -1;
@@ -150,7 +168,8 @@ answer_output(struct talk *k, const TkReport *r, enum rc *ret_rc, struct why *wh
         rc = why_set(&reason, RC_JOB_FAILED, "\"%s\" is no name for an output: letters, digits and '_', not \"part\"", r->name);
     else if (k->sink_count == TALK_SINKS_MAX || spec->results)
         rc = why_set(&reason, RC_BAD_MESSAGE, "there are too many outputs");
-    else if ((rc = sink_start(k->tt->w, k->tt->crew->pipes, a->job->fs, path, &as, &k->sinks[k->sink_count], &fd,
+    else if ((rc = make_attempt_dir(k, &reason)) == RC_OK &&
+             (rc = sink_start(k->tt->w, k->tt->crew->pipes, a->job->fs, path, &as, &k->sinks[k->sink_count], &fd,
                               &reason)) == RC_OK)
         k->sink_count++;
     mem_free(path);

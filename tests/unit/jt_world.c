@@ -148,7 +148,7 @@ world_submit(struct jt_world *w, uint32_t maps, uint32_t reduces, const char *ho
         jt_work_free(work);
     }
     if (w->session == NULL)
-        jt_core_prepared(&w->core, &w->now, j->number);
+        jt_core_prepared(&w->core, &w->now, j->number, RC_OK, NULL);
     return j;
 }
 

@@ -145,6 +145,43 @@ START_TEST(killed_job_stays_killed_and_its_attempts_are_ended)
     a = world_attempt(j, true, 0);
     world_register(&w, 0, &a, 1, NULL, 0);
     ck_assert_uint_eq(world_orders(&w, 0, ORDER_KILL), 1);
+    ck_assert_uint_eq(world_orders(&w, 0, ORDER_FORGET_JOB), 1);        /* it was told when nobody listened */
+    world_fini(&w);
+}
+END_TEST
+
+START_TEST(reduce_waits_for_the_work_directory_of_this_run)
+{
+    struct jt_world w;
+    struct jt_job *j;
+    struct jt_work *work;
+    struct why why;
+
+    world_init(&w);
+    world_register(&w, 0, NULL, 0, NULL, 0);
+    j = world_submit(&w, 1, 1, "0");
+    world_restart(&w);
+    world_register(&w, 0, NULL, 0, NULL, 0);
+    j = jt_core_find_job(&w.core, 1);
+    world_step(&w);
+    world_end(&w, world_attempt(j, true, 0), OK);
+    world_step(&w);
+    ck_assert_ptr_null(j->reduces[0].attempts);
+    ck_assert_ptr_nonnull(work = jt_core_take_work(&w.core));
+    ck_assert_int_eq(work->kind, WORK_PREPARE);
+    jt_work_free(work);
+    (void)why_set(&why, RC_IO_EXCEPTION, "no node takes a block");
+    jt_core_prepared(&w.core, &w.now, j->number, why.rc, &why);
+    world_step(&w);
+    ck_assert_ptr_null(j->reduces[0].attempts);
+    w.now.mono_ms += 5000;
+    jt_core_tick(&w.core, &w.now);
+    ck_assert_ptr_nonnull(work = jt_core_take_work(&w.core));
+    ck_assert_int_eq(work->kind, WORK_PREPARE);
+    jt_work_free(work);
+    jt_core_prepared(&w.core, &w.now, j->number, RC_OK, NULL);
+    world_step(&w);
+    ck_assert_ptr_nonnull(j->reduces[0].attempts);
     world_fini(&w);
 }
 END_TEST
@@ -186,6 +223,7 @@ suite_jt_restart(void)
     tcase_add_test(t, reduce_that_goes_on_hears_of_every_map_again);
     tcase_add_test(t, job_in_committing_is_committed_again);
     tcase_add_test(t, killed_job_stays_killed_and_its_attempts_are_ended);
+    tcase_add_test(t, reduce_waits_for_the_work_directory_of_this_run);
     tcase_add_test(t, log_counters_and_reason_of_an_attempt_are_kept);
     suite_add_tcase(s, t);
     return s;
