@@ -7,6 +7,9 @@
 #include "tasktracker/attempt.h"
 #include "tasktracker/chan.h"
 
+#define OPEN_PATIENCE_MS 30000       /* for a filesystem that takes no files for now */
+#define OPEN_AGAIN_MS 500
+
 static bool
 say(struct talk *k, const TkOrder *o, const int *fds, size_t n, enum rc *ret_rc, struct why *why)
 {
@@ -147,6 +150,26 @@ make_attempt_dir(struct talk *k, struct why *why)
     return rc;
 }
 
+/* While the filesystem takes no files for now (safe mode, a full disk), so for long as an attempt should wait for it. */
+static enum rc
+open_sink(struct talk *k, const char *path, const struct fs_create_options *as, int *ret_fd, struct why *why)
+{
+    uint64_t until = tt_now(k->tt) + OPEN_PATIENCE_MS;
+    bool killed;
+    enum rc rc;
+
+    for (;;) {
+        if ((rc = make_attempt_dir(k, why)) == RC_OK)
+            rc = sink_start(k->tt->w, k->tt->crew->pipes, k->a->job->fs, path, as, &k->sinks[k->sink_count], ret_fd, why);
+        tt_lock(k->tt);
+        killed = k->a->killed;
+        tt_unlock(k->tt);
+        if (rc == RC_OK || rc_retry(rc) != RETRY_LATER || killed || tt_now(k->tt) >= until)
+            return rc;
+        thread_sleep_until(k->tt->w->threads, tt_now(k->tt) + OPEN_AGAIN_MS);
+    }
+}
+
 static bool
 answer_output(struct talk *k, const TkReport *r, enum rc *ret_rc, struct why *why)
 {
@@ -168,9 +191,7 @@ answer_output(struct talk *k, const TkReport *r, enum rc *ret_rc, struct why *wh
         rc = why_set(&reason, RC_JOB_FAILED, "\"%s\" is no name for an output: letters, digits and '_', not \"part\"", r->name);
     else if (k->sink_count == TALK_SINKS_MAX || spec->results)
         rc = why_set(&reason, RC_BAD_MESSAGE, "there are too many outputs");
-    else if ((rc = make_attempt_dir(k, &reason)) == RC_OK &&
-             (rc = sink_start(k->tt->w, k->tt->crew->pipes, a->job->fs, path, &as, &k->sinks[k->sink_count], &fd,
-                              &reason)) == RC_OK)
+    else if ((rc = open_sink(k, path, &as, &fd, &reason)) == RC_OK)
         k->sink_count++;
     mem_free(path);
     if (rc != RC_OK)
