@@ -180,7 +180,7 @@ api_run(struct mr_driver *d, const struct mr_run *r)
     struct mr_order o = { .stage = r->stage, .inputs = v->given->inputs, .input_count = v->given->input_count,
                           .output = r->output, .second = r->second, .reduces = r->reduces, .sides = r->sides,
                           .side_count = r->side_count, .options = r->options, .option_count = r->option_count,
-                          .priority = v->given->priority };
+                          .overwrite = v->given->overwrite && r->output, .priority = v->given->priority };
     uint64_t began = clock_mono_us(v->c->w.clock);
     struct why why;
     enum rc rc;

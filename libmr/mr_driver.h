@@ -52,8 +52,8 @@ struct mr_pairopt {
 struct mr_run {
     const char *stage;                  /* NULL: MR_JOB's */
     const char *const *inputs;          /* NULL: those of `mr run -input`; ends with NULL */
-    const char *output;                 /* directory that must not exist yet; NULL: nothing is written, the pairs come back
-                                           (16 MB at most): mr_result */
+    const char *output;                 /* directory that must not exist yet (`mr run --overwrite` moves it away); NULL:
+                                           nothing is written, the pairs come back (16 MB at most): mr_result */
     const char *second;                 /* output of a map-only job over the same input: mr_second; or NULL */
     uint32_t reduces;                   /* 0: as configured */
     const struct mr_side *sides;

@@ -72,6 +72,29 @@ tt_job_drop(struct tt *tt, struct tt_job *j)
     LL_PREPEND(tt->doomed, j);
 }
 
+/* Free what load took. */
+static void
+unload(struct tt *tt, struct tt_job *j)
+{
+    if (j->code != NULL)
+        tt_code_release(tt, j->code);
+    for (size_t i = 0; j->sides != NULL && i < j->reply->spec->n_sides; i++)
+        if (j->sides[i].fd >= 0)
+            io_close(tt->w->io, j->sides[i].fd);
+    mem_free(j->sides);
+    if (j->fs != NULL)
+        fs_close(j->fs);
+    if (j->reply != NULL) {
+        OPENSSL_cleanse(j->reply->token.data, j->reply->token.len);
+        chan_free(&j->reply->base);
+    }
+    j->code = NULL;
+    j->sides = NULL;
+    j->side_bytes = 0;
+    j->fs = NULL;
+    j->reply = NULL;
+}
+
 static void
 job_free(struct tt *tt, struct tt_job *j)
 {
@@ -85,18 +108,7 @@ job_free(struct tt *tt, struct tt_job *j)
         output_free(tt, j, o);
     if (io_remove_tree(tt->w->io, j->dir, &why) != RC_OK)
         log_warn("job_files_left", "why=%s", why.text);
-    if (j->code != NULL)
-        tt_code_release(tt, j->code);
-    for (size_t i = 0; j->sides != NULL && i < j->reply->spec->n_sides; i++)
-        if (j->sides[i].fd >= 0)
-            io_close(tt->w->io, j->sides[i].fd);
-    mem_free(j->sides);
-    if (j->fs != NULL)
-        fs_close(j->fs);
-    if (j->reply != NULL) {
-        OPENSSL_cleanse(j->reply->token.data, j->reply->token.len);
-        chan_free(&j->reply->base);
-    }
+    unload(tt, j);
     mem_free(j->dir);
     mem_free(j);
 }
@@ -271,15 +283,12 @@ tt_job_load(struct tt *tt, struct tt_job *j, struct why *why)
         tt_unlock(tt);
         return RC_OK;
     }
-    if (j->state == TT_JOB_BAD) {
-        tt_unlock(tt);
-        return why_set(why, RC_JOB_NOT_FOUND, "the job could not be had from the JobTracker");
-    }
     j->state = TT_JOB_LOADING;
     tt_unlock(tt);
-    rc = load(tt, j, why);
+    if ((rc = load(tt, j, why)) != RC_OK)
+        unload(tt, j);
     tt_lock(tt);
-    j->state = rc == RC_OK ? TT_JOB_READY : TT_JOB_BAD;
+    j->state = rc == RC_OK ? TT_JOB_READY : TT_JOB_NEW;
     tt_changed(tt);
     tt_unlock(tt);
     return rc;

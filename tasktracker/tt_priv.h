@@ -70,7 +70,7 @@ struct tt_side {
     uint64_t bytes;
 };
 
-enum tt_job_state { TT_JOB_NEW, TT_JOB_LOADING, TT_JOB_READY, TT_JOB_BAD };
+enum tt_job_state { TT_JOB_NEW, TT_JOB_LOADING, TT_JOB_READY };
 
 struct tt_job {
     uint64_t number;
@@ -170,7 +170,8 @@ void tt_job_unref(struct tt *tt, struct tt_job *j);             /* [m] drops a f
 void tt_job_forget(struct tt *tt, struct tt_job *j);            /* [m] kills its attempts */
 void tt_job_drop(struct tt *tt, struct tt_job *j);              /* [m] nobody finds it any more, its workers end */
 void tt_bury(struct tt *tt);            /* not under the lock: free dropped jobs, delete their files */
-/* Load it from the JobTracker unless somebody did; waits.  Not under the lock. */
+/* Load it from the JobTracker unless somebody did; waits.  A failure is this attempt's: the next one tries again.  Not
+ * under the lock. */
 enum rc tt_job_load(struct tt *tt, struct tt_job *j, struct why *why) MUST_CHECK;
 void tt_location_set(struct tt_job *j, const TtMapOutput *o);   /* [m] */
 void tt_location_lost(struct tt_job *j, uint32_t map, uint32_t attempt);        /* [m] */

@@ -66,6 +66,17 @@ class Drivers(ClusterTest):
         self.assertEqual(process.returncode, 0, err)
         self.assertEqual(re.findall(r"round .*", first + out), want)
 
+    def test_side_file_of_the_filesystem_is_mapped_by_every_task(self):
+        self.dfs("put", "-", "/side", stdin=b"x" * 3000000 + b"\x03", binary=True)
+        r = self.mr("run", self.rounds, "-D", SPLIT, "-D", "rounds=1", "-D", "side=/side", "-input", "/points")
+        n = -(-len(self.points) // 65536)
+        self.assertIn(int(re.search(r"last byte (\d+)", r.stdout)[1]), (3 * n, 3 * n + 3))     # each map and the reduce
+
+    def test_side_file_that_is_not_there_fails_the_job_and_is_named(self):
+        r = self.mr("run", self.rounds, "-D", "rounds=1", "-D", "side=/no/such", "-input", "/points", check=False)
+        self.assertEqual(r.returncode, 1)
+        self.assertIn("side file /no/such", r.stderr)
+
     def test_the_second_input_is_read_split_by_split(self):
         r = self.mr("run", self.pieces, "-D", SPLIT, "-input", "/numbers", "-output", "/numbers")
         self.assertEqual(r.stdout, "same 30000\n")

@@ -1,7 +1,7 @@
 /*
  * rounds -- a driver with stages: fits y = w1 x1 + ... by gradient descent, a round a job.
  *
- * Columns x1 .. xk, y.  -D rounds=N.  Prints the loss of each round and the weights; the
+ * Columns x1 .. xk, y.  -D rounds=N, -D side=PATH (a file whose bytes are counted).  Prints the loss of each round and the weights; the
  * weights are in -output at the end.
  */
 #include <mr.h>
@@ -18,9 +18,11 @@ static void
 setup(struct mr_task *t)
 {
     struct state *s = (struct state *)mr_alloc(t, sizeof *s);
-    struct mr_bytes w;
+    struct mr_bytes w, side;
 
     t->state = s;
+    if (mr_side(t, "side", &side) && side.n > 0)
+        mr_count(t, "LAST_BYTE", side.p[side.n - 1]);
     if (!mr_side(t, "model", &w))
         mr_fail(t, "no model");
     s->w = (const double *)(const void *)w.p;
@@ -75,8 +77,9 @@ run(struct mr_driver *d)
     int rounds = strtol(mr_driver_option(d, "rounds", "10"), NULL, 10);
     uint32_t k = (uint32_t)strtol(mr_driver_option(d, "k", "2"), NULL, 10);
     double *w = (double *)calloc(k, sizeof *w), seconds = 0, empty = 0;
-    struct mr_side model = { "model", NULL, w, k * sizeof *w };
-    struct mr_run epoch = { .stage = "epoch", .reduces = 1, .sides = &model, .side_count = 1 };
+    const char *side = mr_driver_option(d, "side", NULL);
+    struct mr_side sides[] = { { "model", NULL, w, k * sizeof *w }, { "side", side, NULL, 0 } };
+    struct mr_run epoch = { .stage = "epoch", .reduces = 1, .sides = sides, .side_count = side ? 2 : 1 };
     struct mr_run nothing = { .stage = "nothing", .reduces = 1 };
     struct mr_bytes key, value;
     char text[4000];
@@ -92,6 +95,8 @@ run(struct mr_driver *d)
             return fprintf(stderr, "rounds: no gradient came back\n"), 1;
         g = (const double *)(const void *)value.p;
         printf("round %d loss %.17g rows %lld\n", i + 1, g[k] / g[k + 1], (long long)mr_counter(d, "ROWS"));
+        if (side)
+            printf("last byte %lld\n", (long long)mr_counter(d, "LAST_BYTE"));
         (void)fflush(stdout);
         for (uint32_t j = 0; j < k; j++)
             w[j] -= 0.5 * g[j] / g[k + 1];
