@@ -84,7 +84,8 @@ static enum rc order_drop(struct nn_core *core, struct block_id block, uint64_t 
         return rc;
     metric_add(&core->nn->metrics.deletes_ordered, 1);
     log_debug("deletion_ordered", "block=%" PRIu64 " node=%s reason=%s", block.v, s->node->address, reason);
-    return nn_drop_add(core->blocks->work, block, s->no, nn_core_mono_ms(core) + core->nn->conf.repl_pending_ms, why);
+    return nn_drop_add(core->blocks->work, &(struct nn_drop){ block, stamp, keep_ms, s->no },
+                       nn_core_mono_ms(core) + core->nn->conf.repl_pending_ms, why);
 }
 
 static enum rc carry_out(struct nn_core *core, const struct nn_block *b, const struct nn_repl_plan *plan, struct why *why)
@@ -139,13 +140,21 @@ static enum rc plan_block(struct nn_core *core, const struct nn_block *b, const 
 static enum rc expire(struct nn_core *core, struct why *why)
 {
     struct nn_work *w = core->blocks->work;
-    uint64_t now_ms = nn_core_mono_ms(core);
+    uint64_t now_ms = nn_core_mono_ms(core), again_ms = now_ms + core->nn->conf.repl_pending_ms;
     struct block_id block;
+    struct nn_drop late;
     enum rc rc;
 
-    while ((block = nn_copy_expire(w, now_ms)).v != 0 || (block = nn_drop_expire(w, now_ms)).v != 0)
+    while ((block = nn_copy_expire(w, now_ms)).v != 0)
         if ((rc = nn_block_look(core, block, why)) != RC_OK)
             return rc;
+    while (again_ms > now_ms && nn_drop_late(w, now_ms, again_ms, &late)) {
+        struct nn_storage *s = nn_storage_at(&core->blocks->nodes, late.storage);
+
+        if (s != NULL && nn_node_is_live(s->node) &&
+            (rc = order_drop(core, late.block, late.stamp, s, late.keep_ms, "late", why)) != RC_OK)
+            return rc;
+    }
     return RC_OK;
 }
 

@@ -33,6 +33,7 @@ struct drop_key { uint64_t block, storage; };
 
 struct drop_one {
     struct drop_key key;
+    struct nn_drop drop;
     uint64_t deadline_ms;
     struct drop_one *prev, *next;       /* by deadline */
     UT_hash_handle hh;
@@ -265,9 +266,9 @@ struct block_id nn_copy_drop_node(struct nn_work *w, const struct nn_node *n)
     return block;
 }
 
-enum rc nn_drop_add(struct nn_work *w, struct block_id block, uint32_t storage, uint64_t deadline_ms, struct why *why)
+enum rc nn_drop_add(struct nn_work *w, const struct nn_drop *drop, uint64_t deadline_ms, struct why *why)
 {
-    struct drop_key key = { block.v, storage };
+    struct drop_key key = { drop->block.v, drop->storage };
     struct drop_one *d;
 
     HASH_FIND(hh, w->drops, &key, sizeof key, d);
@@ -280,6 +281,7 @@ enum rc nn_drop_add(struct nn_work *w, struct block_id block, uint32_t storage, 
     } else {
         DL_DELETE(w->drops_by_age, d);
     }
+    d->drop = *drop;
     d->deadline_ms = deadline_ms;
     DL_APPEND(w->drops_by_age, d);
     return RC_OK;
@@ -317,16 +319,17 @@ bool nn_drop_done(struct nn_work *w, struct block_id block, uint32_t storage)
     return true;
 }
 
-struct block_id nn_drop_expire(struct nn_work *w, uint64_t now_ms)
+bool nn_drop_late(struct nn_work *w, uint64_t now_ms, uint64_t again_ms, struct nn_drop *ret)
 {
     struct drop_one *d = w->drops_by_age;
-    struct block_id block = { 0 };
 
-    if (d != NULL && d->deadline_ms <= now_ms) {
-        block.v = d->key.block;
-        drop_forget(w, d);
-    }
-    return block;
+    if (d == NULL || d->deadline_ms > now_ms)
+        return false;
+    *ret = d->drop;
+    DL_DELETE(w->drops_by_age, d);
+    d->deadline_ms = again_ms;
+    DL_APPEND(w->drops_by_age, d);
+    return true;
 }
 
 void nn_drop_storage(struct nn_work *w, uint32_t storage)

@@ -59,12 +59,20 @@ size_t nn_copy_targets(const struct nn_work *w, struct block_id block, struct nn
 struct block_id nn_copy_expire(struct nn_work *w, uint64_t now_ms);
 struct block_id nn_copy_drop_node(struct nn_work *w, const struct nn_node *n);
 
-/* A deletion that has been ordered. */
-enum rc nn_drop_add(struct nn_work *w, struct block_id block, uint32_t storage, uint64_t deadline_ms,
-                    struct why *why) MUST_CHECK;
+/*
+ * A deletion that has been ordered.  It stays so until its DataNode says that it was carried out or failed, or
+ * registers again: one that is late may have been carried out, and another replica must not go in its place.
+ */
+struct nn_drop {
+    struct block_id block;
+    uint64_t stamp, keep_ms;    /* of the order */
+    uint32_t storage;
+};
+enum rc nn_drop_add(struct nn_work *w, const struct nn_drop *drop, uint64_t deadline_ms, struct why *why) MUST_CHECK;
 bool nn_drop_is_ordered(const struct nn_work *w, struct block_id block, uint32_t storage);
 bool nn_drop_done(struct nn_work *w, struct block_id block, uint32_t storage);
-struct block_id nn_drop_expire(struct nn_work *w, uint64_t now_ms);
+/* One whose deadline has passed, to be ordered once more; its deadline becomes again_ms.  False: there is none. */
+bool nn_drop_late(struct nn_work *w, uint64_t now_ms, uint64_t again_ms, struct nn_drop *ret);
 void nn_drop_storage(struct nn_work *w, uint32_t storage);         /* its node registered again */
 
 #endif

@@ -154,17 +154,22 @@ START_TEST(copy_counts_on_its_source_until_done_or_expired)
 }
 END_TEST
 
-START_TEST(ordered_deletion_is_known_until_done_or_expired)
+START_TEST(late_deletion_is_ordered_again_and_known_until_done_or_registered)
 {
     struct nn_work *w;
+    struct nn_drop late;
 
     ck_assert_int_eq(nn_work_new(&w, &why), RC_OK);
-    ck_assert_int_eq(nn_drop_add(w, (struct block_id){ 1 }, 4, 100, &why), RC_OK);
-    ck_assert_int_eq(nn_drop_add(w, (struct block_id){ 1 }, 5, 150, &why), RC_OK);
-    ck_assert_int_eq(nn_drop_add(w, (struct block_id){ 1 }, 4, 200, &why), RC_OK);
+    ck_assert_int_eq(nn_drop_add(w, &(struct nn_drop){ { 1 }, 7, 0, 4 }, 100, &why), RC_OK);
+    ck_assert_int_eq(nn_drop_add(w, &(struct nn_drop){ { 1 }, 7, 60, 5 }, 150, &why), RC_OK);
+    ck_assert_int_eq(nn_drop_add(w, &(struct nn_drop){ { 1 }, 7, 0, 4 }, 200, &why), RC_OK);
     ck_assert(nn_drop_is_ordered(w, (struct block_id){ 1 }, 4));
     ck_assert(!nn_drop_is_ordered(w, (struct block_id){ 2 }, 4));
-    ck_assert_uint_eq(nn_drop_expire(w, 160).v, 1);
+    ck_assert(nn_drop_late(w, 160, 260, &late));
+    ck_assert(late.block.v == 1 && late.storage == 5 && late.stamp == 7 && late.keep_ms == 60);
+    ck_assert(!nn_drop_late(w, 160, 260, &late));
+    ck_assert(nn_drop_is_ordered(w, (struct block_id){ 1 }, 5));    /* it may have been carried out */
+    nn_drop_storage(w, 5);
     ck_assert(!nn_drop_is_ordered(w, (struct block_id){ 1 }, 5));
     ck_assert(nn_drop_done(w, (struct block_id){ 1 }, 4));
     ck_assert_uint_eq(nn_work_counts(w).deleting, 0);
@@ -185,7 +190,7 @@ Suite *suite_nn_node(void)
     tcase_add_test(tc, racks_and_host_lists_are_read_line_by_line);
     tcase_add_test(tc, blocks_with_fewest_good_replicas_have_their_turn_first);
     tcase_add_test(tc, copy_counts_on_its_source_until_done_or_expired);
-    tcase_add_test(tc, ordered_deletion_is_known_until_done_or_expired);
+    tcase_add_test(tc, late_deletion_is_ordered_again_and_known_until_done_or_registered);
     suite_add_tcase(s, tc);
     return s;
 }
