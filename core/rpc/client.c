@@ -1,6 +1,7 @@
 #include "core/rpc/client.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "core/base/check.h"
 #include "core/base/clock.h"
@@ -38,6 +39,12 @@ rpc_client_new(const struct world *w, const struct rpc_client_options *o, struct
 out:
     rpc_client_free(c);
     return rc;
+}
+
+void
+rpc_client_id(const struct rpc_client *c, uint8_t ret[16])
+{
+    memcpy(ret, c->id, sizeof c->id);
 }
 
 static void

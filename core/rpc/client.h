@@ -32,6 +32,8 @@ struct rpc_client_options {
 enum rc rpc_client_new(const struct world *w, const struct rpc_client_options *o, struct rpc_client **ret,
                        struct why *why) MUST_CHECK;
 void rpc_client_free(struct rpc_client *c);     /* no call may be under way */
+/* Under which the server knows its calls.  Their call ids count up from 0, one for each rpc_client_call. */
+void rpc_client_id(const struct rpc_client *c, uint8_t ret[16]);
 void rpc_client_stop(struct rpc_client *c);     /* from any thread: calls under way end with RC_STOPPED */
 
 /*

@@ -82,6 +82,41 @@ each_group(const struct nn_groups *g UNUSED, const char *user, void (*on_group)(
 
 static const struct nn_groups groups = { each_group };
 
+struct shown {
+    struct cluster *c;
+    uint64_t txid;
+};
+
+static enum rc
+on_logged(void *arg, const struct nn_txcall *call, struct why *why UNUSED)
+{
+    struct shown *shown = arg;
+
+    shown->c->on_logged(shown->c->on_logged_arg, shown->txid, call);
+    return RC_OK;
+}
+
+/* Every call of the log, in its order, to whoever wants to see it. */
+static enum rc
+show_log(struct cluster *c, struct nn_db *db, struct why *why)
+{
+    sqlite3_stmt *st = nn_sql(db, SQL_LOG_FROM, why);
+    struct shown shown = { .c = c };
+    bool row;
+    enum rc rc;
+
+    if (st == NULL)
+        return why->rc;
+    nn_bind_u64(st, 1, 1);
+    while ((rc = nn_step(db, st, &row, why)) == RC_OK && row) {
+        shown.txid = nn_column_u64(st, 0);
+        if ((rc = nn_txlog_read(nn_column_span(st, 1), on_logged, &shown, why)) != RC_OK)
+            break;
+    }
+    nn_done(st);
+    return rc;
+}
+
 /* The log, replayed into an empty database, gives the tables. */
 static void
 check_replay(struct machine *m, const struct conf *conf)
@@ -98,6 +133,8 @@ check_replay(struct machine *m, const struct conf *conf)
         sim_fail(m->cluster->s, "the log does not give the tables: %s", why.text);
     if (nn_verify(&from, &why) != RC_OK)
         sim_fail(m->cluster->s, "%s", why.text);
+    if (m->cluster->on_logged != NULL && show_log(m->cluster, &from, &why) != RC_OK)
+        sim_fail(m->cluster->s, "the log cannot be read: %s", why.text);
     nn_db_fini(&from);
     nn_db_fini(&to);
     sqlvfs_free(v);
@@ -277,6 +314,9 @@ cluster_supervise(struct cluster *c, bool at_once)
         m->boot_at_us = 0;
         c->restarts++;
         sim_node_boot(m->node);
+        if (m->crash_again_in > 0)
+            sim_node_crash_at(m->node, SIM_POINT_ANY, m->crash_again_in, SIM_POWER);
+        m->crash_again_in = 0;
         sim_node_spawn(m->node, sim_node_name(m->node), m->run, m);
     }
 }

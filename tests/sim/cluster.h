@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "core/conf/conf.h"
+#include "namenode/txlog.h"
 #include "tests/sim/simworld.h"
 
 #define CLUSTER_DATANODES 3
@@ -25,6 +26,7 @@ struct machine {
     void (*run)(void *machine);
     char address[32];
     bool is_serving;        /* since its last boot */
+    uint64_t crash_again_in;        /* switch points after its next boot; 0: no */
     uint64_t boot_at_us;    /* when the supervisor starts it again; 0: nobody has seen it down yet */
 };
 
@@ -43,7 +45,9 @@ struct cluster {
     bool has_refused;       /* it did */
     bool copy_ready;        /* when it was looked at last: the copy could replace the database */
     bool wants_recovery;    /* the next start is after --recover-from */
-    unsigned restarts;
+    unsigned restarts, crashes;
+    void (*on_logged)(void *arg, uint64_t txid, const struct nn_txcall *call);      /* of the log, when all is over */
+    void *on_logged_arg;
 };
 
 /* The machines, all up.  client_main runs on the client.  in_order: the NameNode serves before the others start. */

@@ -13,25 +13,43 @@
 #define JOBS_MAX 64
 #define BATCH 40            /* histories of one child */
 #define LIST_MAX 400
+#define SIGNATURE 128
+#define TRIES_MAX 500
+#define PLAN_UNKNOWN 128    /* items of a history that did not live to say how many */
 
 /* What a child tells its parent of each history. */
 struct outcome {
     bool held;
     uint64_t fingerprint, steps, simulated_us;
+    size_t used[PLAN_PARTS];
     char failure[1024];
 };
 
+/* A history: a seed, and what is left out (NULL: nothing). */
+struct item {
+    uint64_t seed;
+    const char *without;
+};
+
 static bool
-history_run(const struct history *h, uint64_t seed, FILE *trace, enum log_level level, struct outcome *ret)
+history_run(const struct history *h, const struct item *item, FILE *trace, enum log_level level, struct outcome *ret)
 {
     struct sim_options o = h->options;
+    struct plan plan;
     struct sim *s;
 
-    o.seed = seed;
+    *ret = (struct outcome){ .held = false };
+    if (!plan_init(&plan, item->seed, item->without)) {
+        (void)snprintf(ret->failure, sizeof ret->failure, "not a list of what is left out: %s", item->without);
+        return false;
+    }
+    o.seed = item->seed;
+    o.plan = &plan;
     o.trace = trace;
     o.level = level;
     s = sim_new(&o);
-    *ret = (struct outcome){ .held = sim_run(s, h->fn, h->arg) };
+    ret->held = sim_run(s, h->fn, h->arg);
+    memcpy(ret->used, plan.used, sizeof ret->used);
     ret->fingerprint = sim_fingerprint(s);
     ret->steps = sim_steps(s);
     ret->simulated_us = sim_now_us(s);
@@ -41,12 +59,13 @@ history_run(const struct history *h, uint64_t seed, FILE *trace, enum log_level 
 }
 
 static int
-one(const struct history *h, uint64_t seed, enum log_level level)
+one(const struct history *h, const struct item *item, enum log_level level)
 {
     struct outcome out;
+    uint64_t seed = item->seed;
 
     (void)setvbuf(stdout, NULL, _IOLBF, 0);     /* a crash must not lose the last lines */
-    if (!history_run(h, seed, stdout, level, &out))
+    if (!history_run(h, item, stdout, level, &out))
         printf("seed %" PRIu64 " FAILED: %s\n", seed, out.failure);
     else
         printf("seed %" PRIu64 " held: %" PRIu64 " switch points, %" PRIu64 " simulated ms, fingerprint %016" PRIx64 "\n",
@@ -63,9 +82,9 @@ seconds(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* Seeds to run, each perhaps twice. */
+/* Histories to run, each perhaps twice. */
 struct batch {
-    const uint64_t *seeds;
+    const struct item *items;
     size_t count;
     bool is_twice;
 };
@@ -91,8 +110,8 @@ child_main(const struct history *h, const struct batch *b, int to)
     mine.options.stacks = sim_stacks_new();
     for (size_t i = 0; i < b->count; i++) {
         (void)alarm(h->child_s);                    /* nothing that matters was set before */
-        if (history_run(&mine, b->seeds[i], NULL, LOG_INFO, &out) && b->is_twice) {
-            (void)history_run(&mine, b->seeds[i], NULL, LOG_INFO, &again);      /* only its fingerprint counts */
+        if (history_run(&mine, &b->items[i], NULL, LOG_INFO, &out) && b->is_twice) {
+            (void)history_run(&mine, &b->items[i], NULL, LOG_INFO, &again);      /* only its fingerprint counts */
             if (again.fingerprint != out.fingerprint) {
                 out.held = false;
                 (void)snprintf(out.failure, sizeof out.failure, "two runs differ: %016" PRIx64 ", %016" PRIx64,
@@ -127,19 +146,26 @@ struct tally {
     const struct history *h;
     const char *program;
     unsigned jobs;
+    bool is_quiet;
+    struct outcome *last;       /* NULL: nobody asks for it */
     uint64_t runs, failed, steps, simulated_us;
 };
 
 static void
-tally_outcome(struct tally *t, uint64_t seed, const struct outcome *out)
+tally_outcome(struct tally *t, const struct item *item, const struct outcome *out)
 {
     t->runs++;
+    if (t->last != NULL)
+        *t->last = *out;
     t->simulated_us += out->simulated_us;
     t->steps += out->steps;
     if (out->held)
         return;
     t->failed++;
-    printf("seed %" PRIu64 " FAILED: %s\n    replay: %s %" PRIu64 "\n", seed, out->failure, t->program, seed);
+    if (t->is_quiet)
+        return;
+    printf("seed %" PRIu64 " FAILED: %s\n    replay: %s%s%s %" PRIu64 "\n", item->seed, out->failure, t->program,
+           item->without != NULL ? " --without " : "", item->without != NULL ? item->without : "", item->seed);
     (void)fflush(stdout);       /* somebody may be watching */
 }
 
@@ -157,9 +183,9 @@ child_end(struct tally *t, struct child *c)
     if (c->done < c->batch.count) {
         (void)snprintf(out.failure, sizeof out.failure, "the child ended with %s %d",
                        WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-        tally_outcome(t, c->batch.seeds[c->done++], &out);
+        tally_outcome(t, &c->batch.items[c->done++], &out);
     }
-    c->batch.seeds += c->done;
+    c->batch.items += c->done;
     c->batch.count -= c->done;
 }
 
@@ -173,14 +199,14 @@ child_read(struct tally *t, struct child *c)
         n = read(c->pipe, &out, sizeof out);        /* whole: it fits in what a pipe takes at once */
     while (n < 0 && errno == EINTR);
     if (n == (ssize_t)sizeof out && c->done < c->batch.count)
-        tally_outcome(t, c->batch.seeds[c->done++], &out);
+        tally_outcome(t, &c->batch.items[c->done++], &out);
     else
         child_end(t, c);
 }
 
 /* All seeds, in so many processes at once. */
 static void
-run_seeds(struct tally *t, struct batch all)
+run_all(struct tally *t, struct batch all)
 {
     struct child children[JOBS_MAX] = { { .pid = 0 } };
     struct pollfd polls[JOBS_MAX];
@@ -192,8 +218,8 @@ run_seeds(struct tally *t, struct batch all)
             struct child *c = &children[i];
 
             if (c->pid == 0 && c->batch.count == 0 && all.count > 0) {
-                c->batch = (struct batch){ all.seeds, all.count < BATCH ? all.count : BATCH, all.is_twice };
-                all.seeds += c->batch.count;
+                c->batch = (struct batch){ all.items, all.count < BATCH ? all.count : BATCH, all.is_twice };
+                all.items += c->batch.count;
                 all.count -= c->batch.count;
             }
             if (c->pid == 0 && c->batch.count > 0)
@@ -213,41 +239,153 @@ static void
 run_range(struct tally *t, uint64_t first, uint64_t last, bool is_twice)
 {
     uint64_t count = first <= last ? last - first + 1 : 0;
-    uint64_t *seeds = calloc(count + 1, sizeof *seeds);
+    struct item *items = calloc(count + 1, sizeof *items);
 
-    if (seeds == NULL) {
+    if (items == NULL) {
         perror("seeds");
         exit(1);
     }
     for (uint64_t i = 0; i < count; i++)
-        seeds[i] = first + i;
-    run_seeds(t, (struct batch){ seeds, count, is_twice });
-    free(seeds);
+        items[i].seed = first + i;
+    run_all(t, (struct batch){ items, count, is_twice });
+    free(items);
 }
 
-/* The seeds that once found something: a number first on each line, then what it found. */
+/* The histories that once found something: a seed first on each line, perhaps "-" and what is left out, then what it found. */
 static bool
 run_list(struct tally *t, const char *path)
 {
+    static char without[LIST_MAX][512];     /* large */
+    struct item items[LIST_MAX];
     FILE *f = fopen(path, "r");
-    uint64_t seeds[LIST_MAX];
-    char line[512];
+    char line[1024];
     size_t count = 0;
 
     if (f == NULL) {
         perror(path);
         return false;
     }
-    while (count < LIST_MAX && fgets(line, sizeof line, f) != NULL)
-        if (sscanf(line, "%" SCNu64, &seeds[count]) == 1)
-            count++;
+    while (count < LIST_MAX && fgets(line, sizeof line, f) != NULL) {
+        int got = sscanf(line, "%" SCNu64 " -%511s", &items[count].seed, without[count]);
+
+        items[count].without = got == 2 ? without[count] : NULL;
+        count += got >= 1;
+    }
     (void)fclose(f);            /* was only read */
-    run_seeds(t, (struct batch){ seeds, count, false });
+    run_all(t, (struct batch){ items, count, false });
     return true;
+}
+
+/* What failed, without its numbers and names: two histories that differ in these alone fail the same way. */
+static void
+signature(const char *failure, char out[SIGNATURE])
+{
+    size_t n = 0;
+    int depth = 0;
+
+    while (*failure != '\0' && n + 1 < SIGNATURE) {
+        size_t word = strcspn(failure, " ");
+        bool is_name = strcspn(failure, "/0123456789") < word;
+
+        depth += *failure == '(';
+        if (!is_name && depth == 0) {
+            if (word > SIGNATURE - 1 - n)
+                word = SIGNATURE - 1 - n;
+            memcpy(out + n, failure, word);
+            n += word;
+            if (n + 1 < SIGNATURE)
+                out[n++] = ' ';
+        }
+        depth -= depth > 0 && word > 0 && failure[word - 1] == ')';
+        failure += word;
+        failure += strspn(failure, " ");
+    }
+    out[n] = '\0';
+}
+
+struct shrinker {
+    struct tally tally;
+    struct plan plan;               /* out: what the history fails without */
+    char signature[SIGNATURE];
+    unsigned tries;
+};
+
+static void
+try_plan(struct shrinker *k, const struct plan *plan, struct outcome *ret)
+{
+    char text[PLAN_TEXT];
+    struct item item = { plan->seed, text };
+
+    plan_text(plan, text);
+    k->tally.last = ret;
+    k->tries++;
+    run_all(&k->tally, (struct batch){ &item, 1, false });
+}
+
+/* Leave out chunks of one part, ever smaller ones, as long as the rest fails in the same way. */
+static bool
+shrink_part(struct shrinker *k, enum plan_part part, size_t used)
+{
+    bool has_shrunk = false;
+
+    for (size_t chunk = used; chunk > 0; chunk /= 2)
+        for (size_t at = 0; at < used && at < PLAN_ITEMS_MAX && k->tries < TRIES_MAX; at += chunk) {
+            struct plan without = k->plan;
+            char got[SIGNATURE];
+            struct outcome out;
+            bool is_new = false;
+
+            for (size_t i = at; i < at + chunk && i < used && i < PLAN_ITEMS_MAX; i++) {
+                is_new = is_new || !without.out[part][i];
+                without.out[part][i] = true;
+            }
+            if (!is_new)
+                continue;
+            try_plan(k, &without, &out);
+            signature(out.failure, got);
+            if (out.held || strcmp(got, k->signature) != 0)
+                continue;
+            k->plan = without;
+            has_shrunk = true;
+        }
+    return has_shrunk;
+}
+
+/* The least of a failing history that fails in the same way; its trace, and its line for the list. */
+static int
+shrink(const struct history *h, const char *program, uint64_t seed, const char *without)
+{
+    struct shrinker k = { .tally = { .h = h, .program = program, .jobs = 1, .is_quiet = true } };
+    struct outcome out;
+    char text[PLAN_TEXT];
+    bool goes_on, is_known = false;
+
+    if (!plan_init(&k.plan, seed, without)) {
+        fprintf(stderr, "%s: not a list: %s\n", program, without);
+        return 2;
+    }
+    try_plan(&k, &k.plan, &out);
+    if (out.held) {
+        printf("seed %" PRIu64 " holds\n", seed);
+        return 0;
+    }
+    signature(out.failure, k.signature);
+    for (size_t part = 0; part < PLAN_PARTS; part++)
+        is_known = is_known || out.used[part] > 0;
+    do {
+        goes_on = false;
+        for (size_t part = 0; part < PLAN_PARTS; part++)
+            goes_on = shrink_part(&k, part, is_known ? out.used[part] : PLAN_UNKNOWN) || goes_on;
+    } while (goes_on);
+    plan_text(&k.plan, text);
+    (void)one(h, &(struct item){ seed, text }, LOG_INFO);       /* it fails, as the last try did */
+    printf("shrunk in %u tries; for the list:\n%" PRIu64 " -%s %s\n", k.tries, seed, text, k.signature);
+    return 1;
 }
 
 struct orders {
     unsigned jobs;
+    const char *without;
     uint64_t first, last, twice_until;  /* seeds before the last are run twice */
     const char *list;
 };
@@ -272,7 +410,7 @@ many(const struct history *h, const char *program, const struct orders *o)
 static int
 usage(const char *program)
 {
-    fprintf(stderr, "usage: %s [--debug] SEED\n       %s [--jobs N] [--list | --seeds A-B | --twice A-B]\n", program, program);
+    fprintf(stderr, "usage: %s [--debug] [--without LIST] SEED\n       %s --shrink SEED\n       %s [--jobs N] [--list | --seeds A-B | --twice A-B]\n", program, program, program);
     return 2;
 }
 
@@ -290,7 +428,12 @@ histories_main(int argc, char **argv, const struct history *h)
         if (strcmp(argv[0], "--debug") == 0) {
             level = LOG_DEBUG;
         } else if (argc == 1 && sscanf(argv[0], "%" SCNu64 "%c", &seed, &end) == 1) {
-            return one(h, seed, level);
+            return one(h, &(struct item){ seed, o.without }, level);
+        } else if (argc == 2 && strcmp(argv[0], "--shrink") == 0 && sscanf(argv[1], "%" SCNu64 "%c", &seed, &end) == 1) {
+            return shrink(h, program, seed, o.without);
+        } else if (argc > 1 && strcmp(argv[0], "--without") == 0) {
+            o.without = argv[1];
+            argc--, argv++;
         } else if (strcmp(argv[0], "--list") == 0) {
             o.first = 1;
             o.last = o.twice_until = 0;

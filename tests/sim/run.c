@@ -14,20 +14,26 @@
 #include "dfsclient/fs.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/engine.h"
+#include "tests/sim/harm.h"
 #include "tests/sim/histories.h"
 #include "tests/sim/jobs.h"
+#include "tests/sim/plan.h"
+#include "tests/sim/replicas.h"
 #include "tests/sim/sim_priv.h"
 #include "tests/sim/workload.h"
 
 #define HEAL_MS 300000
 #define REPAIR_MS 40000
 #define OPERATIONS 60
-#define LAST_OPERATIONS 10     /* after everything healed */
+#define CALLS 60
+#define LAST_OPERATIONS 10     /* of each kind, after everything healed */
 
 struct scene {
     struct sim *s;
     struct cluster cluster;
     struct workload work;
+    struct replicas replicas;
+    struct harm harm;
     bool calm;
     bool has_engine;        /* and the client submits jobs */
     struct engine engine;
@@ -62,87 +68,6 @@ pause_ms(struct sim *s, uint64_t ms)
     thread_sleep_until(w->threads, clock_deadline(w->clock, ms));
 }
 
-static void
-crash_somebody(struct scene *scene)
-{
-    struct rng *rng = sim_rng(scene->s);
-    struct machine *m = cluster_machine(&scene->cluster, (unsigned)rng_below(rng, CLUSTER_DATANODES + 2));
-    enum sim_crash how = rng_below(rng, 2) == 0 ? SIM_KILL : SIM_POWER;
-    enum sim_point p = (enum sim_point)rng_below(rng, SIM_POINT_KINDS + 1);
-
-    if (rng_below(rng, 4) == 0)
-        sim_node_crash(m->node, how);
-    else if (sim_node_is_up(m->node))
-        sim_node_crash_at(m->node, p, 1 + rng_below(rng, p == SIM_POINT_SYNC ? 20 : 400), how);
-    if (rng_below(rng, 12) == 0)        /* the whole room */
-        for (unsigned i = 0; (m = cluster_machine(&scene->cluster, i)) != NULL; i++)
-            sim_node_crash(m->node, SIM_POWER);
-}
-
-static void
-cut_somebody(struct scene *scene)
-{
-    struct rng *rng = sim_rng(scene->s);
-    struct machine *a = cluster_machine(&scene->cluster, (unsigned)rng_below(rng, CLUSTER_DATANODES + 2));
-    struct machine *b = cluster_machine(&scene->cluster, (unsigned)rng_below(rng, CLUSTER_DATANODES + 2));
-
-    if (a == b)
-        return;
-    sim_partition(a->node, b->node, true);
-    pause_ms(scene->s, rng_below(rng, 12000));
-    sim_partition(a->node, b->node, false);
-}
-
-static void
-fail_a_disk(struct scene *scene)
-{
-    struct rng *rng = sim_rng(scene->s);
-    struct machine *m = cluster_machine(&scene->cluster, (unsigned)rng_below(rng, CLUSTER_DATANODES + 1));
-    static const enum sim_point kinds[] = { SIM_POINT_READ, SIM_POINT_WRITE, SIM_POINT_SYNC };
-
-    sim_disk_fail(m->node, kinds[rng_below(rng, ARRAY_LEN(kinds))], 1 + rng_below(rng, 100));
-}
-
-static void
-fill_a_disk(struct scene *scene)
-{
-    struct rng *rng = sim_rng(scene->s);
-    struct machine *m = cluster_machine(&scene->cluster, (unsigned)rng_below(rng, CLUSTER_DATANODES + 1));
-
-    sim_disk_limit(m->node, sim_disk_used(m->node) + rng_below(rng, 100000));
-    sim_note(scene->s, "disk_small", "node=%s", sim_node_name(m->node));
-    pause_ms(scene->s, rng_below(rng, 8000));
-    sim_disk_limit(m->node, 4 * GB);
-}
-
-static void
-do_harm(struct scene *scene)
-{
-    struct rng *rng = sim_rng(scene->s);
-
-    switch (rng_below(rng, 12)) {
-    case 0:
-        cut_somebody(scene);
-        break;
-    case 1:
-        sim_set_reset_ppm(scene->s, rng_below(rng, 2) == 0 ? 0 : 20000);
-        break;
-    case 2:
-        fail_a_disk(scene);
-        break;
-    case 3:
-        fill_a_disk(scene);
-        break;
-    case 4:
-        sim_node_pause(cluster_machine(&scene->cluster, (unsigned)rng_below(rng, CLUSTER_DATANODES + 2))->node,
-                       rng_below(rng, rng_below(rng, 4) == 0 ? 60000 : 3000));
-        break;
-    default:
-        crash_somebody(scene);
-        break;
-    }
-}
-
 /* One more job, when nothing is in its way any more. */
 static void
 ask_last_job(struct scene *scene)
@@ -161,20 +86,17 @@ ask_last_job(struct scene *scene)
 static void
 heal(struct scene *scene)
 {
-    struct machine *m;
+    struct workload *wl = &scene->work;
 
-    sim_set_reset_ppm(scene->s, 0);
-    for (unsigned i = 0; (m = cluster_machine(&scene->cluster, i)) != NULL; i++) {
-        sim_node_crash_at(m->node, SIM_POINT_ANY, 0, SIM_KILL);
-        sim_node_pause(m->node, 0);
-        sim_disk_fail(m->node, SIM_POINT_SYNC, 0);
-    }
+    harm_heal(&scene->harm);
     if (scene->has_engine)
         ask_last_job(scene);
     cluster_supervise(&scene->cluster, true);
-    if (scene->work.target > scene->work.operations + LAST_OPERATIONS)
-        scene->work.target = scene->work.operations + LAST_OPERATIONS;
-    sim_note(scene->s, "healed", "operations=%u", scene->work.operations);
+    if (wl->target > wl->operations + LAST_OPERATIONS)
+        wl->target = wl->operations + LAST_OPERATIONS;
+    if (wl->to_call > wl->called + LAST_OPERATIONS)
+        wl->to_call = wl->called + LAST_OPERATIONS;
+    sim_note(scene->s, "healed", "operations=%u calls=%u", wl->operations, wl->called);
 }
 
 /* Every block of every name has its replicas. */
@@ -278,6 +200,22 @@ check_damage(struct scene *scene, struct fs *fs)
         wait_until_well(scene, fs);     /* then nothing may be missing */
 }
 
+/* Everything that the callers' names have become. */
+static void
+read_names(struct scene *scene)
+{
+    struct calls_client *k;
+    struct conf conf;
+    struct why why;
+
+    cluster_conf(&scene->cluster, NULL, CL, &conf);
+    k = calls_client_new(&scene->work.calls, sim_driver_world(scene->s), &conf, "reader");
+    if (calls_read_all(k, &why) != RC_OK)
+        sim_fail(scene->s, "the names cannot be read: %s", why.text);
+    calls_client_free(k);
+    conf_fini(&conf);
+}
+
 static void
 check_end(struct scene *scene)
 {
@@ -309,23 +247,50 @@ check_end(struct scene *scene)
     for (int i = 0; scene->has_engine && !engine_stop(&scene->engine) && i < 600; i++)
         pause_ms(s, 100);
     SIM_CHECK(s, !scene->has_engine || engine_stop(&scene->engine));
+    read_names(scene);
     c->wants_stop = true;
     for (int i = 0; i < 600 && !c->has_stopped; i++)
         pause_ms(s, 100);
     SIM_CHECK(s, c->has_stopped);
+    calls_check(&scene->work.calls);
+}
+
+static void
+on_closed(void *arg, const struct name *name, const struct fs_block *blocks, size_t n)
+{
+    replicas_note(arg, name, blocks, n);
+}
+
+static void
+on_logged(void *arg, uint64_t txid, const struct nn_txcall *call)
+{
+    calls_logged(arg, txid, call);
+}
+
+static bool
+is_busy(const struct scene *scene)
+{
+    return !scene->work.is_done || (scene->has_engine && !scene->jobs.is_done);
 }
 
 static void
 history(struct sim *s, void *arg)
 {
     struct scene *scene = arg;
-    static const uint64_t paces_ms[] = { 60, 300, 900 };
+    static const uint64_t paces_ms[] = { 150, 600, 2000 };
     uint64_t harm_us, pace_ms;
+    struct rng_seeded rng;
 
     memset(scene, 0, sizeof *scene);
     scene->s = s;
     scene->work.c = &scene->cluster;
     scene->work.target = OPERATIONS;
+    scene->work.to_call = CALLS;
+    scene->work.calls.s = s;
+    scene->work.on_closed = on_closed;
+    scene->work.on_closed_arg = &scene->replicas;
+    scene->replicas.c = scene->harm.c = &scene->cluster;
+    sim_on_name_gone(s, replicas_on_name_gone, &scene->replicas);
     scene->calm = rng_below(sim_rng(s), 8) == 0;
     pace_ms = paces_ms[rng_below(sim_rng(s), ARRAY_LEN(paces_ms))];
     scene->has_engine = s->options.seed % 3 == 0;
@@ -335,19 +300,25 @@ history(struct sim *s, void *arg)
     cluster_init(&scene->cluster, s, scene->calm, client_main);
     if (scene->has_engine)
         engine_init(&scene->engine, &scene->cluster, scene->calm);
-    harm_us = 1000 * (5000 + rng_below(sim_rng(s), 60000));
-    while ((!scene->work.is_done || (scene->has_engine && !scene->jobs.is_done)) && sim_now_us(s) < harm_us) {
-        pause_ms(s, rng_below(sim_rng(s), pace_ms));
-        if (!scene->calm && scene->has_engine && rng_below(sim_rng(s), 2) == 0)
+    scene->cluster.on_logged = on_logged;
+    scene->cluster.on_logged_arg = &scene->work.calls;
+    harm_us = 1000 * (5000 + rng_below(sim_rng(s), 40000));
+    for (size_t i = 0; is_busy(scene) && sim_now_us(s) < harm_us; i++) {
+        bool is_in = plan_take(sim_plan(s), PLAN_FAULTS, i, &rng);
+
+        pause_ms(s, rng_below(&rng.rng, pace_ms));
+        if (!scene->calm && is_in && scene->has_engine && rng_below(&rng.rng, 2) == 0)
             engine_harm(&scene->engine);
-        else if (!scene->calm)
-            do_harm(scene);
+        else if (!scene->calm && is_in)
+            harm_do(&scene->harm, &rng.rng);
+        harm_tick(&scene->harm);
         cluster_supervise(&scene->cluster, false);
     }
     heal(scene);
     check_end(scene);
-    sim_note(s, "held", "operations=%u errors=%u names=%u restarts=%u warnings=%u", scene->work.operations,
-             scene->work.errors, scene->work.count, scene->cluster.restarts, sim_warnings(s));
+    sim_note(s, "held", "operations=%u errors=%u names=%u restarts=%u logged=%zu deletions=%u warnings=%u", scene->work.operations,
+             scene->work.errors, scene->work.count, scene->cluster.restarts, scene->work.calls.logged_count,
+             scene->replicas.looked_at, sim_warnings(s));
 }
 
 int

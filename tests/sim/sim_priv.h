@@ -60,6 +60,8 @@ struct sim_disk;
 struct sim_sock;
 struct net_poller;
 
+#define SIM_NODES_MAX 32
+
 struct sim_node {
     struct sim *sim;
     struct sim_node *next;
@@ -76,6 +78,9 @@ struct sim_node {
     struct net net;
     struct pipes pipes;
     uint64_t mono_offset_us;
+    int64_t wall_offset_ms;
+    unsigned disk_times, net_times; /* slower than others; 0 and 1: not */
+    uint64_t lose_reply_in;         /* 0: no */
     struct mem_heap *heap;
     bool is_up, lost_power;
     uint64_t paused_until_us;       /* its fibers do not run before */
@@ -102,7 +107,10 @@ struct sim {
     struct sim_node *nodes;
     unsigned node_count;
     struct sim_node *driver;
-    uint64_t cuts;                  /* bit a * 8 + b: nodes a and b do not hear each other */
+    uint32_t cuts[SIM_NODES_MAX];   /* bit b of a: what a sends does not reach b */
+    uint32_t stall_ppm;
+    void (*on_name_gone)(void *arg, struct sim_node *n, const char *path, const char *to);
+    void *on_name_gone_arg;
     struct thread *fibers;
     struct thread **ready;
     size_t ready_count, ready_cap;
@@ -168,6 +176,6 @@ unsigned sim_pipes_open_count(const struct sim_node *n);
 
 void sim_net_init(struct sim_node *n);
 void sim_net_crash(struct sim_node *n, enum sim_crash how);
-bool sim_is_cut(const struct sim *s, const struct sim_node *a, const struct sim_node *b);
+bool sim_is_cut(const struct sim *s, const struct sim_node *from, const struct sim_node *to);
 
 #endif

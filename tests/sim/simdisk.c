@@ -29,8 +29,13 @@ disk_enter(struct sim_node *n, enum sim_point p, const char *what, struct why *w
 
     sim_point(s, p);
     s->now_us += p == SIM_POINT_READ ? 10 : 20;
-    if (p == SIM_POINT_SYNC)
-        (void)sim_wait(s, NULL, s->now_us + 50 + rng_below(&s->rng.rng, 2000), "sync");    /* only time ends it */
+    if (n->machine->disk_times > 1)
+        (void)sim_wait(s, NULL, s->now_us + 20 * n->machine->disk_times, "slow disk");      /* only time ends it */
+    if (p == SIM_POINT_SYNC) {
+        uint64_t us = 50 + rng_below(&s->rng.rng, 2000);
+
+        (void)sim_wait(s, NULL, s->now_us + us * (n->machine->disk_times > 4 ? n->machine->disk_times / 4 : 1), "sync");
+    }
     if (d->fail_in > 0 && d->fail_point == p && --d->fail_in == 0) {
         sim_note(s, "disk_fails", "at=%s", sim_point_name(p));
         return why_set(why, RC_IO, "%s: simulated input/output error", what);
@@ -416,6 +421,8 @@ disk_move(struct io *io, const char *from, const char *to, bool keep, struct why
         return why_set(why, keep ? RC_SYS_EXISTS : RC_SYS_NOT_EMPTY, "%s: exists", to);
     if (old != NULL && old->inode == e->inode)
         return RC_OK;
+    if (!keep && n->sim->on_name_gone != NULL)
+        n->sim->on_name_gone(n->sim->on_name_gone_arg, n, from, to);
     was = sim_heap_enter();
     sim_change_add(d, keep ? NULL : from_dir, keep ? NULL : from_name, to_dir, to_name, e->inode);
     sim_heap_leave(was);
@@ -454,6 +461,8 @@ disk_remove(struct io *io, const char *path, bool is_dir, struct why *why)
         return why_set(why, is_dir ? RC_SYS_NOT_DIR : RC_IO, "%s: wrong kind", path);
     if (is_dir && e->inode->names != NULL)
         return why_set(why, RC_SYS_NOT_EMPTY, "%s: not empty", path);
+    if (n->sim->on_name_gone != NULL)
+        n->sim->on_name_gone(n->sim->on_name_gone_arg, n, path, NULL);
     was = sim_heap_enter();
     sim_change_add(n->disk, dir, name, NULL, NULL, e->inode);
     sim_disk_sweep(n->disk);
@@ -692,6 +701,7 @@ sim_disk_used(struct sim_node *n)
 static void
 inode_flip(struct inode *f, uint64_t at, unsigned bit)
 {
+    f->is_rotten = true;
     f->seen.p[at] ^= (uint8_t)(1u << bit);
     if (at < f->durable.n)
         f->durable.p[at] ^= (uint8_t)(1u << bit);
@@ -719,6 +729,35 @@ sim_disk_flip_any(struct sim_node *n, const char *prefix)
     sim_note(n->sim, "bit_flipped", "node=%s file=%s at=%llu of=%llu", n->name, name, (unsigned long long)at,
              (unsigned long long)chosen->seen.n);
     inode_flip(chosen, at, (unsigned)rng_below(rng, 8));
+    return true;
+}
+
+void
+sim_on_name_gone(struct sim *s, void (*fn)(void *arg, struct sim_node *n, const char *path, const char *to), void *arg)
+{
+    s->on_name_gone = fn;
+    s->on_name_gone_arg = arg;
+}
+
+bool
+sim_disk_is_rotten(struct sim_node *n, const char *path)
+{
+    enum rc rc;
+    const struct inode *f = walk(n->disk, path, &rc);
+
+    return f != NULL && f->is_rotten;
+}
+
+bool
+sim_disk_bytes(struct sim_node *n, const char *path, const uint8_t **ret_p, uint64_t *ret_n)
+{
+    enum rc rc;
+    const struct inode *f = walk(n->disk, path, &rc);
+
+    if (f == NULL || f->is_dir)
+        return false;
+    *ret_p = f->seen.p;
+    *ret_n = f->seen.n;
     return true;
 }
 

@@ -47,6 +47,7 @@ struct inode {
     struct note *notes, **notes_end;
     struct entry *names, *durable_names;    /* of a directory */
     bool is_kept;               /* mark of the sweep */
+    bool is_rotten;             /* a bit of it was flipped */
 };
 
 struct change {                 /* one line of the journal: remove then add, either may be absent */

@@ -16,24 +16,10 @@
 
 #define RETRY_US 200000                 /* what TCP would send again */
 #define SYN_LOST_US 3000000
+#define STALL_US 8000000                /* and a stalled connection may be reset */
 
 static struct sim_node *node_of(struct net *net) { return CONTAINER_OF(net, struct sim_node, net); }
 static struct end *end_other(struct end *e) { return e == &e->conn->ends[0] ? &e->conn->ends[1] : &e->conn->ends[0]; }
-
-bool
-sim_is_cut(const struct sim *s, const struct sim_node *a, const struct sim_node *b)
-{
-    return (s->cuts >> (a->index * 8 + b->index) & 1) != 0;
-}
-
-void
-sim_partition(struct sim_node *a, struct sim_node *b, bool cut)
-{
-    uint64_t bits = UINT64_C(1) << (a->index * 8 + b->index) | UINT64_C(1) << (b->index * 8 + a->index);
-
-    a->sim->cuts = cut ? a->sim->cuts | bits : a->sim->cuts & ~bits;
-    sim_note(a->sim, cut ? "cut" : "joined", "a=%s b=%s", a->name, b->name);
-}
 
 /* Descriptors. */
 
@@ -178,7 +164,7 @@ end_pump(struct sim *s, void *arg)
         sim_heap_leave(was);
         return;
     }
-    is_silent = (!e->node->is_up && e->node->lost_power) || sim_is_cut(s, e->node, from->node);
+    is_silent = (!e->node->is_up && e->node->lost_power) || sim_is_cut(s, from->node, e->node);
     if (m->at_us > s->now_us || is_silent) {
         sim_after(s, m->at_us > s->now_us ? m->at_us - s->now_us : RETRY_US, end_pump, e);
         return;
@@ -189,6 +175,8 @@ end_pump(struct sim *s, void *arg)
     e->under_way -= m->n;
     if (m->kind == MSG_RST) {
         end_reset(s, e);
+        if (!from->is_closed && !from->is_reset)
+            end_reset(s, from);         /* the network's, not the peer's */
     } else if (end_is_gone(e)) {
         end_send(e, MSG_RST, NULL, 0, NULL, 0);
     } else if (m->kind == MSG_FIN) {
@@ -206,13 +194,27 @@ end_pump(struct sim *s, void *arg)
 static uint64_t
 latency(struct sim *s, const struct conn *c)
 {
-    uint64_t least = s->options.latency_us;
+    uint64_t least = s->options.latency_us, times = 1;
 
     if (c->is_local)
         return 5 + rng_below(&s->rng.rng, 20);
+    for (int i = 0; i < 2; i++)
+        if (c->ends[i].node->machine->net_times > times)
+            times = c->ends[i].node->machine->net_times;
     if (rng_below(&s->rng.rng, 500) == 0)       /* a lost packet, sent again */
         return RETRY_US + rng_below(&s->rng.rng, RETRY_US);
-    return least + rng_below(&s->rng.rng, 7 * least + 1);
+    if (s->stall_ppm > 0 && rng_below(&s->rng.rng, 1000000) < s->stall_ppm)
+        return RETRY_US + rng_below(&s->rng.rng, STALL_US);
+    return (least + rng_below(&s->rng.rng, 7 * least + 1)) * times;
+}
+
+/* The connection goes with the answer that was on it. */
+static bool
+is_reply_lost(const struct end *from)
+{
+    struct sim_node *n = from->node;
+
+    return from == &from->conn->ends[1] && n->lose_reply_in > 0 && --n->lose_reply_in == 0;
 }
 
 static void
@@ -222,7 +224,8 @@ end_send(struct end *from, enum message_kind kind, const void *p, size_t n, cons
     struct end *to = end_other(from);
     struct message *m = sim_alloc(sizeof *m + n);
 
-    if (kind == MSG_DATA && !from->conn->is_local && rng_below(&s->rng.rng, 1000000) < s->options.reset_ppm) {
+    if (kind == MSG_DATA && !from->conn->is_local &&
+        (is_reply_lost(from) || rng_below(&s->rng.rng, 1000000) < s->options.reset_ppm)) {
         sim_note(s, "reset", "%s:%u > %s:%u", from->local.host, from->local.port, to->local.host, to->local.port);
         kind = MSG_RST;
         n = 0;
@@ -235,6 +238,8 @@ end_send(struct end *from, enum message_kind kind, const void *p, size_t n, cons
     for (size_t i = 0; i < fd_count; i++)
         m->fds[m->fd_count++] = sim_disk_dup(from->node, fds[i]);
     m->at_us = s->now_us + latency(s, from->conn);
+    if (m->at_us > s->now_us + 2 * RETRY_US && kind == MSG_DATA && rng_below(&s->rng.rng, 2) == 0)
+        m->kind = MSG_RST;              /* it stood still, and then it broke */
     if (m->at_us < to->last_at_us)
         m->at_us = to->last_at_us;
     to->last_at_us = m->at_us;
@@ -373,7 +378,7 @@ on_syn(struct sim *s, void *arg)
 
     if (s->is_over || s->has_failed || client->is_closed || end_is_gone(client)) {
         conn_unref(c);
-    } else if (sim_is_cut(s, client->node, n) || (!n->is_up && n->lost_power)) {
+    } else if (sim_is_cut(s, client->node, n) || sim_is_cut(s, n, client->node) || (!n->is_up && n->lost_power)) {
         sim_after(s, SYN_LOST_US, on_syn, c);
     } else if ((k = listener_find(n, &client->peer)) == NULL || k->backlog_n == BACKLOG_MAX) {
         c->is_refused = true;

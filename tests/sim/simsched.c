@@ -545,7 +545,7 @@ sim_node_new(struct sim *s, const char *name, const char *address)
 {
     struct sim_node *n = node_new(s, NULL, name, address);
 
-    CHECK(s->node_count < 8);       /* sim.cuts has 8 by 8 bits */
+    CHECK(s->node_count < SIM_NODES_MAX);
     n->index = s->node_count++;
     return node_up(n);
 }
@@ -785,7 +785,7 @@ uint64_t sim_steps(const struct sim *s) { return s->steps; }
 struct rng *sim_rng(struct sim *s) { return &s->rng.rng; }
 const struct world *sim_driver_world(const struct sim *s) { return &s->driver->world; }
 unsigned sim_warnings(const struct sim *s) { return s->warnings; }
-void sim_set_reset_ppm(struct sim *s, uint32_t ppm) { s->options.reset_ppm = ppm; }
+struct plan *sim_plan(struct sim *s) { return s->options.plan; }
 
 const char *
 sim_point_name(enum sim_point p)

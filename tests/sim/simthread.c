@@ -32,7 +32,9 @@ sim_clock_mono(struct clock *c)
 uint64_t
 sim_clock_wall(struct clock *c)
 {
-    return WALL_START_MS + CONTAINER_OF(c, struct sim_node, clock)->sim->now_us / 1000;
+    const struct sim_node *n = CONTAINER_OF(c, struct sim_node, clock);
+
+    return WALL_START_MS + n->sim->now_us / 1000 + (uint64_t)n->machine->wall_offset_ms;
 }
 
 /* struct threads. */

@@ -20,6 +20,7 @@
 #include "core/base/log.h"
 #include "core/base/world.h"
 
+struct plan;
 struct sim;
 struct sim_stacks;
 struct sim_node;
@@ -49,6 +50,7 @@ struct sim_options {
     uint64_t latency_us;    /* least time of a message; it may take up to eight times as long */
     uint32_t reset_ppm;     /* messages in a million that end their connection instead */
     uint64_t limit_ms;      /* a history that takes longer has failed */
+    struct plan *plan;      /* borrowed; what is left out */
     struct sim_stacks *stacks;      /* borrowed; NULL: the history maps its own */
 };
 
@@ -78,6 +80,7 @@ uint64_t sim_fingerprint(const struct sim *s);
 uint64_t sim_now_us(const struct sim *s);
 uint64_t sim_steps(const struct sim *s);
 struct rng *sim_rng(struct sim *s);                     /* for choices of the scenario */
+struct plan *sim_plan(struct sim *s);
 const struct world *sim_driver_world(const struct sim *s);
 unsigned sim_warnings(const struct sim *s);             /* lines at warn and error so far */
 
@@ -102,14 +105,28 @@ void sim_node_crash_at(struct sim_node *n, enum sim_point p, uint64_t nth, enum 
 void sim_node_pause(struct sim_node *n, uint64_t ms);
 void sim_node_boot(struct sim_node *n);                 /* up again, with the disk as it is */
 
-/* Network: messages between a and b wait, connections cannot be made. */
+/* Network: messages between a and b, or from one to the other, wait; connections cannot be made. */
 void sim_partition(struct sim_node *a, struct sim_node *b, bool cut);
+void sim_cut_way(struct sim_node *from, struct sim_node *to, bool cut);
 void sim_set_reset_ppm(struct sim *s, uint32_t ppm);
+void sim_set_stall_ppm(struct sim *s, uint32_t ppm);    /* messages in a million that take seconds, and may end in a reset */
+/* The nth message from now that n sends to who connected to it is lost, with the connection: what it answers was done. */
+void sim_lose_reply(struct sim_node *n, uint64_t nth);
+
+/* n's wall clock jumps; its monotonic one does not. */
+void sim_clock_jump(struct sim_node *n, int64_t ms);
+/* Operations of n's disk and messages to and from n take so many times as long; 1: as they are. */
+void sim_node_slow(struct sim_node *n, unsigned disk_times, unsigned net_times);
 
 /* Disk: capacity in bytes; and the nth operation from now of kind p (READ, WRITE, SYNC) fails with RC_IO. */
 void sim_disk_limit(struct sim_node *n, uint64_t bytes);
 void sim_disk_fail(struct sim_node *n, enum sim_point p, uint64_t nth);
 uint64_t sim_disk_used(struct sim_node *n);
+/* fn is called before a name goes away: by unlink, or by rename (to: the new path; NULL: unlinked).  It must not switch. */
+void sim_on_name_gone(struct sim *s, void (*fn)(void *arg, struct sim_node *n, const char *path, const char *to), void *arg);
+/* Bytes of the file at path as n's processes see them; false: there is none. */
+bool sim_disk_bytes(struct sim_node *n, const char *path, const uint8_t **ret_p, uint64_t *ret_n);
+bool sim_disk_is_rotten(struct sim_node *n, const char *path);     /* a bit of it was flipped */
 /* Flip one bit of a file, past the cache and below any checksum.  False: no such file or byte. */
 bool sim_disk_flip(struct sim_node *n, const char *path, uint64_t at, unsigned bit);
 /* Flip a drawn bit of a drawn file whose name begins with prefix. */

@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/rng.h"
 #include "core/io/thread.h"
+#include "tests/sim/plan.h"
 
 #define FILE_BYTES_MAX (3 * CLUSTER_BLOCK_BYTES)
 
@@ -29,6 +30,7 @@ struct worker {
     struct fs *fs;
     const struct world *w;
     unsigned number;
+    struct rng_seeded rng;      /* of the operation */
 };
 
 static struct name *
@@ -72,12 +74,36 @@ expect_no_lie(struct workload *wl, const struct name *n, const char *what, enum 
         sim_fail(wl->c->s, "%s %s: %s: %s", what, n->path, rc_name(rc), why->text);
 }
 
+/* From now on its replicas are watched. */
+static void
+note_blocks(struct worker *k, const struct name *n)
+{
+    struct fs_block *blocks;
+    struct arena a;
+    struct why why;
+    uint64_t bytes;
+    size_t count;
+
+    arena_init(&a, 1 * MB);
+    if (k->wl->on_closed != NULL && fs_blocks(k->fs, n->path, 0, UINT32_MAX, &a, &blocks, &count, &bytes, &why) == RC_OK)
+        k->wl->on_closed(k->wl->on_closed_arg, n, blocks, count);
+    arena_fini(&a);
+}
+
+/* They change, or some of them go. */
+static void
+forget_blocks(struct worker *k, const struct name *n)
+{
+    if (k->wl->on_closed != NULL)
+        k->wl->on_closed(k->wl->on_closed_arg, n, NULL, 0);
+}
+
 /* The bytes of n from `at` on, some of them flushed or synced on the way, and the end of the file. */
 static void
 write_rest(struct worker *k, struct name *n, struct fs_writer *wr, uint64_t at)
 {
-    struct rng *rng = k->w->rng;
-    uint8_t part[6000];
+    struct rng *rng = &k->rng.rng;
+    uint8_t part[3000];
     struct why why;
     bool is_sync;
     enum rc rc = RC_OK;
@@ -103,16 +129,18 @@ write_rest(struct worker *k, struct name *n, struct fs_writer *wr, uint64_t at)
         expect_no_lie(k->wl, n, "write", rc, &why);
         return;
     }
-    if ((rc = fs_close_write(wr, &why)) == RC_OK)
+    if ((rc = fs_close_write(wr, &why)) == RC_OK) {
         n->state = NAME_THERE;
-    else
+        note_blocks(k, n);
+    } else {
         expect_no_lie(k->wl, n, "close", rc, &why);
+    }
 }
 
 static void
 put(struct worker *k)
 {
-    struct rng *rng = k->w->rng;
+    struct rng *rng = &k->rng.rng;
     struct name *n = name_new(k, false, rng);
     struct fs_create_options o = { .replication = 2 + (uint32_t)rng_below(rng, 2) };
     struct fs_writer *wr;
@@ -121,7 +149,7 @@ put(struct worker *k)
 
     if (n == NULL)
         return;
-    n->replicas = n->next_replicas = o.replication;
+    n->replicas = n->next_replicas = n->least_replicas = o.replication;
     n->bytes = rng_below(rng, 4) == 0 ? rng_below(rng, 100) : rng_below(rng, FILE_BYTES_MAX);
     if ((rc = fs_create(k->fs, n->path, &o, &wr, &why)) == RC_OK)
         write_rest(k, n, wr, 0);
@@ -133,7 +161,7 @@ put(struct worker *k)
 static void
 append(struct worker *k)
 {
-    struct rng *rng = k->w->rng;
+    struct rng *rng = &k->rng.rng;
     struct name *n = name_drawn(k, rng);
     uint64_t had, more = 1 + rng_below(rng, rng_below(rng, 3) == 0 ? CLUSTER_BLOCK_BYTES : 300);
     bool new_block = rng_below(rng, 5) == 0;
@@ -143,6 +171,7 @@ append(struct worker *k)
 
     if (n == NULL || n->is_dir)
         return;
+    forget_blocks(k, n);
     had = n->synced = n->bytes;
     n->bytes += more;
     n->state = NAME_APPENDING;
@@ -157,7 +186,7 @@ make_dir(struct worker *k)
 {
     struct workload *wl = k->wl;
     struct fs *fs = k->fs;
-    struct rng *rng = k->w->rng;
+    struct rng *rng = &k->rng.rng;
     struct name *n = name_new(k, true, rng);
     struct why why;
     enum rc rc;
@@ -175,7 +204,7 @@ move(struct worker *k)
 {
     struct workload *wl = k->wl;
     struct fs *fs = k->fs;
-    struct rng *rng = k->w->rng;
+    struct rng *rng = &k->rng.rng;
     struct name *n = name_drawn(k, rng);
     struct why why;
     bool moved = false;
@@ -201,14 +230,16 @@ move(struct worker *k)
 static void
 cut(struct worker *k)
 {
-    struct name *n = name_drawn(k, k->w->rng);
+    struct name *n = name_drawn(k, &k->rng.rng);
     struct why why;
     bool closed = false;
     enum rc rc;
 
     if (n == NULL || n->is_dir)
         return;
-    n->next_bytes = rng_below(k->w->rng, n->bytes + 1);
+    n->next_bytes = rng_below(&k->rng.rng, n->bytes + 1);
+    forget_blocks(k, n);
+    n->seen = 0;
     n->state = NAME_CUTTING;
     rc = fs_truncate(k->fs, n->path, n->next_bytes, &closed, &why);
     expect_no_lie(k->wl, n, "truncate", rc, &why);
@@ -222,12 +253,14 @@ cut(struct worker *k)
     }
     if (closed)
         n->state = NAME_THERE;
+    if (closed)
+        note_blocks(k, n);
 }
 
 static void
 set_replicas(struct worker *k)
 {
-    struct name *n = name_drawn(k, k->w->rng);
+    struct name *n = name_drawn(k, &k->rng.rng);
     struct why why;
     bool done = false;
     enum rc rc;
@@ -235,6 +268,7 @@ set_replicas(struct worker *k)
     if (n == NULL || n->is_dir)
         return;
     n->next_replicas = 5 - n->next_replicas;        /* 2 and 3 */
+    n->least_replicas = 2;
     if ((rc = fs_set_replication(k->fs, n->path, n->next_replicas, &done, &why)) == RC_OK && !done)
         sim_fail(k->wl->c->s, "setReplication of %s was refused", n->path);
     expect_no_lie(k->wl, n, "setReplication", rc, &why);
@@ -247,7 +281,7 @@ delete(struct worker *k)
 {
     struct workload *wl = k->wl;
     struct fs *fs = k->fs;
-    struct rng *rng = k->w->rng;
+    struct rng *rng = &k->rng.rng;
     struct name *n = name_drawn(k, rng);
     bool deleted = false;
     struct why why;
@@ -298,7 +332,7 @@ get(struct worker *k)
 {
     struct workload *wl = k->wl;
     struct fs *fs = k->fs;
-    struct rng *rng = k->w->rng;
+    struct rng *rng = &k->rng.rng;
     struct name *n = name_drawn(k, rng);
     struct why why;
     enum rc rc;
@@ -314,19 +348,27 @@ get(struct worker *k)
 static void
 peek(struct worker *k)
 {
-    struct name *n = &k->wl->names[rng_below(k->w->rng, k->wl->count + 1)];
-    uint64_t synced, at = 0;
+    struct name *n = &k->wl->names[rng_below(&k->rng.rng, k->wl->count + 1)];
+    uint64_t synced, seen, at = 0;
     uint8_t got[5000], want[5000];
     struct fs_reader *r;
     struct why why;
+    unsigned crashes;
     size_t part;
 
     if (n >= &k->wl->names[k->wl->count] || n->is_dir ||
         (n->state != NAME_CREATING && n->state != NAME_APPENDING))
         return;
     synced = n->synced;
+    seen = n->seen;
+    crashes = n->seen_crashes;
     if (fs_open_read(k->fs, n->path, &r, &why) != RC_OK)
         return;                 /* not there yet, or nobody can be asked */
+    if (fs_reader_size(r) < seen && crashes == k->wl->c->crashes)
+        sim_fail(k->wl->c->s, "%s is seen with %llu bytes, and was with %llu", n->path, (unsigned long long)fs_reader_size(r),
+                 (unsigned long long)seen);
+    n->seen = fs_reader_size(r);
+    n->seen_crashes = k->wl->c->crashes;
     if (fs_reader_size(r) < synced || fs_reader_size(r) > n->bytes)
         sim_fail(k->wl->c->s, "%s is seen with %llu bytes, %llu of %llu were synced", n->path,
                  (unsigned long long)fs_reader_size(r), (unsigned long long)synced, (unsigned long long)n->bytes);
@@ -340,47 +382,65 @@ peek(struct worker *k)
 }
 
 static void
+operation(struct worker *k)
+{
+    static void (*const all[])(struct worker *k) = {
+        put, put, put, put, make_dir, move, move, delete, set_replicas, get, cut, append, append, peek,
+    };
+
+    all[rng_below(&k->rng.rng, ARRAY_LEN(all))](k);
+}
+
+static void
 work(void *arg)
 {
     struct worker *k = arg;
     struct workload *wl = k->wl;
 
     while (wl->operations < wl->target) {
-        uint64_t what = rng_below(k->w->rng, 14);
+        unsigned i = wl->operations++;
 
-        wl->operations++;
-        if (what < 4)
-            put(k);
-        else if (what < 5)
-            make_dir(k);
-        else if (what < 7)
-            move(k);
-        else if (what < 8)
-            delete(k);
-        else if (what < 9)
-            set_replicas(k);
-        else if (what < 10)
-            get(k);
-        else if (what < 11)
-            cut(k);
-        else if (what < 13)
-            append(k);
-        else
-            peek(k);
-        thread_sleep_until(k->w->threads, clock_deadline(k->w->clock, rng_below(k->w->rng, 100)));
+        if (plan_take(sim_plan(wl->c->s), PLAN_OPERATIONS, i, &k->rng))
+            operation(k);
+        thread_sleep_until(k->w->threads, clock_deadline(k->w->clock, rng_below(&k->rng.rng, 100)));
     }
+}
+
+/* One thread with calls on few names. */
+static void
+call(void *arg)
+{
+    struct worker *k = arg;
+    struct workload *wl = k->wl;
+    struct calls_client *client;
+    struct conf conf;
+    char name[32];
+
+    cluster_conf(wl->c, NULL, CL, &conf);
+    (void)snprintf(name, sizeof name, "caller-%u-%u", k->number, wl->starts);
+    client = calls_client_new(&wl->calls, k->w, &conf, name);
+    while (wl->called < wl->to_call) {
+        unsigned i = wl->called++;
+
+        if (plan_take(sim_plan(wl->c->s), PLAN_CALLS, i, &k->rng))
+            calls_make(client, &k->rng.rng);
+        thread_sleep_until(k->w->threads, clock_deadline(k->w->clock, rng_below(&k->rng.rng, 100)));
+    }
+    calls_client_free(client);
+    conf_fini(&conf);
 }
 
 void
 workload_run(struct workload *wl, struct machine *m)
 {
     const struct world *w = sim_node_world(m->node);
-    struct worker workers[WORKLOAD_WORKERS];
-    struct thread *threads[WORKLOAD_WORKERS];
+    struct worker workers[WORKLOAD_WORKERS + CALLS_CLIENTS];
+    struct thread *threads[WORKLOAD_WORKERS + CALLS_CLIENTS];
     struct conf conf;
     struct why why;
     struct fs *fs;
 
+    wl->starts++;
     cluster_conf(wl->c, m, CL, &conf);
     if (fs_open(w, &conf, NULL, "root", &fs, &why) != RC_OK)
         sim_fail(wl->c->s, "client: %s", why.text);
@@ -388,11 +448,12 @@ workload_run(struct workload *wl, struct machine *m)
         sim_note(wl->c->s, "waiting", "%s", why.text);
         thread_sleep_until(w->threads, clock_deadline(w->clock, 200));
     }
-    for (unsigned i = 0; i < WORKLOAD_WORKERS; i++) {
-        workers[i] = (struct worker){ wl, fs, w, i };
-        SIM_CHECK(wl->c->s, thread_spawn(w->threads, "worker", work, &workers[i], &threads[i], &why) == RC_OK);
+    for (unsigned i = 0; i < ARRAY_LEN(workers); i++) {
+        workers[i] = (struct worker){ .wl = wl, .fs = fs, .w = w, .number = i };
+        SIM_CHECK(wl->c->s, thread_spawn(w->threads, i < WORKLOAD_WORKERS ? "worker" : "caller",
+                                         i < WORKLOAD_WORKERS ? work : call, &workers[i], &threads[i], &why) == RC_OK);
     }
-    for (unsigned i = 0; i < WORKLOAD_WORKERS; i++)
+    for (unsigned i = 0; i < ARRAY_LEN(workers); i++)
         thread_join(w->threads, threads[i]);
     fs_close(fs);
     conf_fini(&conf);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "dfsclient/fs.h"
+#include "tests/sim/calls.h"
 #include "tests/sim/cluster.h"
 
 #define WORKLOAD_NAMES_MAX 400
@@ -36,6 +37,9 @@ struct name {
     uint64_t seed, bytes;   /* content */
     uint64_t next_bytes;    /* after a cut */
     uint64_t synced;        /* bytes that hsync has promised */
+    uint64_t seen;          /* bytes that a reader saw last, while it was written */
+    unsigned seen_crashes;  /* and how many machines had been harmed then */
+    uint32_t least_replicas;        /* ever asked for */
     uint32_t replicas, next_replicas;       /* asked for last; acknowledged when they are equal */
 };
 
@@ -45,6 +49,11 @@ struct workload {
     unsigned count, operations, errors;
     unsigned target;        /* operations to do */
     bool is_done;
+    unsigned starts;        /* of the client */
+    struct calls calls;
+    unsigned called, to_call;       /* calls on few names */
+    void (*on_closed)(void *arg, const struct name *name, const struct fs_block *blocks, size_t n);     /* NULL: nobody */
+    void *on_closed_arg;
 };
 
 /* Operations until the target; the main of the client machine calls it, again after each restart. */
