@@ -10,7 +10,8 @@
 #include "core/base/mem.h"
 #include "tasktracker/chan.h"
 
-#define EXIT_WAIT_MS 2000
+#define EXIT_WAIT_MS 1000
+#define FILES_MS 500                    /* how often the attempt's files are looked at */
 #define LIBRARIES_BYTES (512 * MB)      /* address space that every worker has anyway */
 #define TASK_STATUS_MAX 200
 #define SECOND_ARENA (256 * KB)
@@ -86,6 +87,8 @@ send_start(struct talk *k, int log_fd, struct why *why)
     spec.bounds = job->bounds;
     spec.n_bounds = job->n_bounds;
     spec.second = k->second;
+    spec.has_file_bytes = true;
+    spec.file_bytes = k->tt->conf.task_disk;
     n = tk_spec__get_packed_size(&spec);
     if ((packed = mem_alloc(n + 1)) == NULL)
         return why_rc(why, RC_NOMEM);
@@ -165,24 +168,47 @@ begin(struct talk *k, struct why *why)
 }
 
 static void
-describe_signal(struct ending *e, int sig)
+describe_signal(struct ending *e, int sig, const char *limit)
 {
     const char *name = sigabbrev_np(sig), *text = sigdescr_np(sig);
 
-    (void)snprintf(e->text, sizeof e->text, "killed by SIG%s (signal %d: %s)", name ? name : "?", sig, text ? text : "");
+    (void)snprintf(e->text, sizeof e->text, "killed by SIG%s (signal %d: %s)%s%s", name ? name : "?", sig, text ? text : "",
+                   limit[0] != '\0' ? ", " : "", limit);
+}
+
+/* What its limits have to do with a worker's death, as far as can be seen from here. */
+static void
+describe_limits(struct talk *k, int status, char out[160])
+{
+    uint64_t peak = crew_peak(k->tt->crew, &k->worker);
+
+    out[0] = '\0';
+    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ)
+        (void)snprintf(out, 160, "its file grew beyond %llu bytes (millrace.task.local.bytes)",
+                       (unsigned long long)k->tt->conf.task_disk);
+    else if (peak != 0)
+        (void)snprintf(out, 160, "it had %llu MB of memory at most, mapreduce.map.memory.mb is %llu",
+                       (unsigned long long)(peak / MB), (unsigned long long)(k->a->job->reply->spec->memory_bytes / MB));
 }
 
 /* The worker is gone without a word. */
 static void
 describe_death(struct talk *k, struct ending *e)
 {
+    uint64_t began_ms = tt_now(k->tt);
+    char limits[160];
     int status = 0;
 
     e->how = TT_ENDED_REQUEST__HOW__FAILED;
-    if (!crew_wait(k->tt->crew, &k->worker, EXIT_WAIT_MS, &status))
-        (void)snprintf(e->text, sizeof e->text, "the worker is gone");
-    else if (WIFSIGNALED(status))
-        describe_signal(e, WTERMSIG(status));
+    if (!crew_wait(k->tt->crew, &k->worker, EXIT_WAIT_MS, &status)) {
+        crew_kill(k->tt->crew, &k->worker);
+        (void)snprintf(e->text, sizeof e->text, "%s", tt_now(k->tt) - began_ms >= EXIT_WAIT_MS ?
+                       "closed its descriptors, went on without them and was killed" : "the worker is gone");
+        return;
+    }
+    describe_limits(k, status, limits);
+    if (WIFSIGNALED(status))
+        describe_signal(e, WTERMSIG(status), limits);
     else
         (void)snprintf(e->text, sizeof e->text, "exited with status %d before it was done", WEXITSTATUS(status));
 }
@@ -235,6 +261,24 @@ hear(struct talk *k, struct ending *e)
     return false;
 }
 
+/* Is it beyond one of its limits?  Then it is killed, and e says for what. */
+static bool
+end_at_limit(struct talk *k, uint64_t silent_until, struct ending *e)
+{
+    struct why why;
+
+    if (tt_now(k->tt) >= silent_until)
+        (void)snprintf(e->text, sizeof e->text, "said nothing for %llu ms (mapreduce.task.timeout) and was killed",
+                       (unsigned long long)k->a->job->reply->spec->timeout_ms);
+    else if (talk_wrote_too_much(k, &why))
+        (void)snprintf(e->text, sizeof e->text, "%s", why.text);
+    else
+        return false;
+    crew_kill(k->tt->crew, &k->worker);
+    e->how = TT_ENDED_REQUEST__HOW__FAILED;
+    return true;
+}
+
 /* Talk until the attempt ends.  e is filled unless k->end says how. */
 static void
 converse(struct talk *k, struct ending *e)
@@ -248,16 +292,14 @@ converse(struct talk *k, struct ending *e)
 
     k->heard_ms = tt_now(k->tt);
     for (;;) {
-        uint64_t limit = silence_limit(k), now = tt_now(k->tt);
+        uint64_t limit = silence_limit(k), now = tt_now(k->tt), wait_ms;
 
-        if (now >= limit) {
-            crew_kill(k->tt->crew, &k->worker);
-            e->how = TT_ENDED_REQUEST__HOW__FAILED;
-            (void)snprintf(e->text, sizeof e->text, "said nothing for %llu ms (mapreduce.task.timeout) and was killed",
-                           (unsigned long long)k->a->job->reply->spec->timeout_ms);
+        if (end_at_limit(k, limit, e))
             return;
-        }
-        if (pipes->ops->watch(pipes, fds, ARRAY_LEN(fds), limit == FOREVER ? FOREVER : limit - now, &why) != RC_OK) {
+        wait_ms = limit == FOREVER ? FOREVER : limit > now ? limit - now : 0;
+        if (k->file_count > 0 && wait_ms > FILES_MS)
+            wait_ms = FILES_MS;
+        if (pipes->ops->watch(pipes, fds, ARRAY_LEN(fds), wait_ms, &why) != RC_OK) {
             e->how = TT_ENDED_REQUEST__HOW__KILLED;
             (void)snprintf(e->text, sizeof e->text, "%s", why.text);
             return;
@@ -335,7 +377,9 @@ settle(struct talk *k, struct ending *e)
         k->sink_count = 0;
         return;
     }
-    if ((rc = keep_output(k, &why)) == RC_OK && k->sink_count != 0) {
+    if (talk_wrote_too_much(k, &why)) {
+        rc = why.rc;
+    } else if ((rc = keep_output(k, &why)) == RC_OK && k->sink_count != 0) {
         rc = finish_sinks(k, &why);
         CRASH_POINT(tt_sink_finished);
     } else if (rc == RC_OK) {

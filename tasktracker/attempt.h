@@ -36,6 +36,8 @@ struct talk {
     struct fetch *fetch;
     bool waits_for_segment;         /* the worker asked, there was none yet */
     char *output_path;              /* of the map's output; NULL none */
+    int *files;                     /* intermediate files that the worker was given, to see how long they are */
+    size_t file_count, file_cap;
     uint64_t heard_ms;              /* mono: the worker was busy or asked */
     TkReport *end;                  /* DONE or FAILED */
     char *log_path;
@@ -45,7 +47,9 @@ struct talk {
 bool talk_answer(struct talk *k, TkReport *r, enum rc *ret_rc, struct why *why);
 /* A segment came, or the shuffle failed. */
 bool talk_segment(struct talk *k, enum rc *ret_rc, struct why *why);
-/* Close inputs and shuffle. */
+/* Have the attempt's files grown beyond what it may write?  Then why says so. */
+bool talk_wrote_too_much(struct talk *k, struct why *why);
+/* Close inputs, files and shuffle. */
 void talk_fini(struct talk *k);
 
 #endif

@@ -6,10 +6,22 @@
 
 #define INLINE_MAX (32 * KB)            /* a longer message travels in a memory file */
 #define MESSAGE_MAX (64 * MB)
+#define DECODED_BASE (1 * MB)
+#define DECODED_RATIO 8                 /* of a message of ordinary fields; empty messages inside it take far more */
+
+/* What a message may take decoded: a worker's few bytes are not to become gigabytes here. */
+struct budget {
+    size_t left;
+};
 
 static void *
-heap_alloc(void *arg UNUSED, size_t n)
+budget_alloc(void *arg, size_t n)
 {
+    struct budget *b = arg;
+
+    if (n > b->left)
+        return NULL;
+    b->left -= n;
     return mem_alloc(n);
 }
 
@@ -22,7 +34,7 @@ heap_free(void *arg UNUSED, void *p)
 void
 chan_free(ProtobufCMessage *m)
 {
-    ProtobufCAllocator heap = { heap_alloc, heap_free, NULL };
+    ProtobufCAllocator heap = { .free = heap_free };
 
     if (m != NULL)
         protobuf_c_message_free_unpacked(m, &heap);
@@ -31,7 +43,8 @@ chan_free(ProtobufCMessage *m)
 ProtobufCMessage *
 chan_unpack(const ProtobufCMessageDescriptor *d, const void *p, size_t n)
 {
-    ProtobufCAllocator heap = { heap_alloc, heap_free, NULL };
+    struct budget budget = { .left = DECODED_BASE + DECODED_RATIO * n };
+    ProtobufCAllocator heap = { budget_alloc, heap_free, &budget };
 
     return protobuf_c_message_unpack(d, &heap, n, p);
 }

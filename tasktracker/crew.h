@@ -30,6 +30,8 @@ struct crew_ops {
     /* Let go of it: a worker whose socket is closed ends. */
     void (*close)(struct crew *c, struct launched *w);
     void (*stop)(struct crew *c);   /* workers die with it */
+    /* Most memory that it had at a time, in bytes, once wait has said how it ended; 0: unknown.  NULL: always. */
+    uint64_t (*peak)(struct crew *c, const struct launched *w);
 };
 
 struct crew {
@@ -44,6 +46,10 @@ static inline void crew_kill(struct crew *c, const struct launched *w) { c->ops-
 static inline bool crew_wait(struct crew *c, const struct launched *w, int timeout_ms, int *ret_status)
 {
     return c->ops->wait(c, w, timeout_ms, ret_status);
+}
+static inline uint64_t crew_peak(struct crew *c, const struct launched *w)
+{
+    return c->ops->peak != NULL ? c->ops->peak(c, w) : 0;
 }
 static inline void crew_close(struct crew *c, struct launched *w) { c->ops->close(c, w); }
 static inline void crew_stop(struct crew *c) { c->ops->stop(c); }

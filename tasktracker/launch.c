@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -20,8 +21,14 @@
 #include "tasktracker/worker.h"
 
 #define WARM_MAX 64
-#define SEND_SECONDS 10
+#define SEND_SECONDS 5
 #define SLOTS 256                   /* uids in the root tier */
+
+/* What a warden tells of its worker: one write, so that who has read the status does not wait for the rest. */
+struct worker_end {
+    int status;                     /* as of wait */
+    uint32_t peak_kb;
+};
 
 struct warm {
     struct launched w;
@@ -84,7 +91,8 @@ run_warden(const struct helper *h, unsigned slot, int sock, int status_pipe)
 {
     const struct sandbox box = h->box;
     struct why why;
-    int status = 0;
+    struct worker_end end = { .status = 0 };
+    struct rusage used;
     pid_t worker;
 
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -99,9 +107,11 @@ run_warden(const struct helper *h, unsigned slot, int sock, int status_pipe)
     (void)close(3);
     if (worker < 0)
         _exit(1);
-    while (waitpid(worker, &status, 0) < 0 && errno == EINTR)
+    memset(&used, 0, sizeof used);
+    while (wait4(worker, &end.status, 0, &used) < 0 && errno == EINTR)
         continue;
-    while (write(4, &status, sizeof status) < 0 && errno == EINTR)
+    end.peak_kb = (uint32_t)used.ru_maxrss;
+    while (write(4, &end, sizeof end) < 0 && errno == EINTR)
         continue;
     _exit(0);
 }
@@ -359,9 +369,18 @@ px_wait(struct crew *c UNUSED, const struct launched *w, int timeout_ms, int *re
     return r == 1 && read(w->status, ret_status, sizeof *ret_status) == (ssize_t)sizeof *ret_status;
 }
 
+static uint64_t
+px_peak(struct crew *c UNUSED, const struct launched *w)
+{
+    uint32_t kb;
+
+    return read(w->status, &kb, sizeof kb) == (ssize_t)sizeof kb ? (uint64_t)kb * KB : 0;
+}
+
 static void px_close(struct crew *c UNUSED, struct launched *w) { let_go(w); }
 
-static const struct crew_ops px_ops = { .take = px_take, .kill = px_kill, .wait = px_wait, .close = px_close, .stop = px_stop };
+static const struct crew_ops px_ops = { .take = px_take, .kill = px_kill, .wait = px_wait, .close = px_close, .stop = px_stop,
+                                        .peak = px_peak };
 
 enum rc
 launcher_start(unsigned warm, struct launcher *ret, struct why *why)

@@ -120,12 +120,10 @@ px_receive(struct pipes *p UNUSED, int sock, void *to, size_t cap, size_t *ret_n
             *ret_fd_count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
             memcpy(fds, CMSG_DATA(c), *ret_fd_count * sizeof(int));
         }
-    if (n == 0)
-        return why_rc(why, RC_CLOSED);
-    if (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) {
+    if (n == 0 || (msg.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
         for (size_t i = 0; i < *ret_fd_count; i++)
             (void)close(fds[i]);        /* of a packet that cannot be used */
-        return why_set(why, RC_BAD_MESSAGE, "a packet that is too long");
+        return n == 0 ? why_rc(why, RC_CLOSED) : why_set(why, RC_BAD_MESSAGE, "a packet that is too long");
     }
     *ret_n = (size_t)n;
     return RC_OK;

@@ -21,6 +21,8 @@
 #include <seccomp.h>
 
 #define SLOT_UID 61200              /* the first of the uids that workers run under in the root tier */
+#define THREADS_MAX 256             /* of a worker: its uid or its user namespace is its own */
+#define THREADS_MAX_SHARED 4096     /* the same, counted with all else that the tracker's user runs */
 #define TMP_OPTIONS "size=16m,mode=1777"
 
 static const struct { int flag; const char *name; } kinds[] = {
@@ -267,14 +269,14 @@ static const int allowed[] = {
     SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(pread64), SCMP_SYS(pwrite64),
     SCMP_SYS(lseek), SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(stat),
     SCMP_SYS(lstat), SCMP_SYS(access), SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(readlink),
-    SCMP_SYS(readlinkat), SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(getcwd), SCMP_SYS(fcntl), SCMP_SYS(dup),
+    SCMP_SYS(readlinkat), SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(getcwd), SCMP_SYS(dup),
     SCMP_SYS(dup2), SCMP_SYS(dup3), SCMP_SYS(ftruncate), SCMP_SYS(fallocate), SCMP_SYS(fadvise64), SCMP_SYS(fsync),
     SCMP_SYS(fdatasync), SCMP_SYS(sync_file_range), SCMP_SYS(memfd_create), SCMP_SYS(sendmsg), SCMP_SYS(recvmsg),
     SCMP_SYS(sendto), SCMP_SYS(recvfrom), SCMP_SYS(shutdown), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select),
     SCMP_SYS(pselect6), SCMP_SYS(mmap), SCMP_SYS(munmap), SCMP_SYS(mprotect), SCMP_SYS(mremap), SCMP_SYS(madvise),
     SCMP_SYS(mincore), SCMP_SYS(brk), SCMP_SYS(futex), SCMP_SYS(set_tid_address), SCMP_SYS(set_robust_list),
     SCMP_SYS(get_robust_list), SCMP_SYS(rseq), SCMP_SYS(arch_prctl), SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask),
-    SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigpending), SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall), SCMP_SYS(tgkill),
+    SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigpending), SCMP_SYS(sigaltstack), SCMP_SYS(restart_syscall),
     SCMP_SYS(nanosleep), SCMP_SYS(clock_nanosleep), SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres),
     SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(times), SCMP_SYS(getrusage), SCMP_SYS(getrlimit),
     SCMP_SYS(setrlimit), SCMP_SYS(getpid), SCMP_SYS(getppid), SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(geteuid),
@@ -282,15 +284,23 @@ static const int allowed[] = {
     SCMP_SYS(sysinfo), SCMP_SYS(uname), SCMP_SYS(getrandom), SCMP_SYS(exit), SCMP_SYS(exit_group),
 };
 
+/* Not those that have signals sent to whoever one likes (F_SETOWN, F_SETSIG). */
+static const int allowed_fcntl[] = { F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_ADD_SEALS, F_GET_SEALS };
+
 static enum rc
 lock_calls(struct why *why)
 {
     scmp_filter_ctx f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
     int r = f == NULL ? -ENOMEM : 0;
+    scmp_datum_t self = (scmp_datum_t)getpid();
 
     for (size_t i = 0; i < ARRAY_LEN(allowed) && r == 0; i++)
         r = seccomp_rule_add(f, SCMP_ACT_ALLOW, allowed[i], 0);
-    /* Threads, not processes; limits of one's own; a thread's name. */
+    for (size_t i = 0; i < ARRAY_LEN(allowed_fcntl) && r == 0; i++)
+        r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1, SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)allowed_fcntl[i]));
+    /* Threads, not processes; signals to oneself, limits of one's own; a thread's name. */
+    if (r == 0)
+        r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_EQ, self));
     if (r == 0)
         r = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
     if (r == 0)
@@ -315,7 +325,7 @@ sandbox_lock(const struct sandbox *s, unsigned slot, struct why *why)
         (rc = set_limit(RLIMIT_NOFILE, "nofile", 65536, why)) != RC_OK ||
         (rc = set_limit(RLIMIT_MEMLOCK, "memlock", 64 * KB, why)) != RC_OK ||
         (rc = set_limit(RLIMIT_MSGQUEUE, "msgqueue", 0, why)) != RC_OK ||
-        (s->tier == TIER_ROOT && (rc = set_limit(RLIMIT_NPROC, "nproc", 256, why)) != RC_OK) ||
+        (rc = set_limit(RLIMIT_NPROC, "nproc", s->tier == TIER_PLAIN ? THREADS_MAX_SHARED : THREADS_MAX, why)) != RC_OK ||
         (rc = drop_privileges(s, slot, why)) != RC_OK || (rc = lock_files(s->landlock, why)) != RC_OK)
         return rc;
     /* After the change of user, which clears it: no worker outlives its warden. */

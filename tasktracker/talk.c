@@ -9,6 +9,7 @@
 
 #define OPEN_PATIENCE_MS 30000       /* for a filesystem that takes no files for now */
 #define OPEN_AGAIN_MS 500
+#define FILES_MAX 1000          /* that one attempt may write: each is a descriptor here */
 
 static bool
 say(struct talk *k, const TkOrder *o, const int *fds, size_t n, enum rc *ret_rc, struct why *why)
@@ -100,7 +101,13 @@ answer_file(struct talk *k, bool is_output, enum rc *ret_rc, struct why *why)
     int fd = -1;
     enum rc rc;
 
-    if (path == NULL) {
+    if (k->file_count == FILES_MAX) {
+        mem_free(path);
+        *ret_rc = why_set(why, RC_NO_DESCRIPTORS, "asked for more than %d intermediate files", FILES_MAX);
+        return false;
+    }
+    if (path == NULL || !mem_room(&k->files, k->file_count, &k->file_cap, sizeof *k->files)) {
+        mem_free(path);
         (void)why_rc(&reason, RC_NOMEM);
         return refuse(k, &reason, ret_rc, why);
     }
@@ -120,8 +127,24 @@ answer_file(struct talk *k, bool is_output, enum rc *ret_rc, struct why *why)
     }
     o.kind = TK_ORDER__KIND__FILE;
     said = say(k, &o, &fd, 1, ret_rc, why);
-    io_close(io, fd);
+    k->files[k->file_count++] = fd;
     return said;
+}
+
+bool
+talk_wrote_too_much(struct talk *k, struct why *why)
+{
+    uint64_t all = 0, limit = k->tt->conf.task_disk;
+    struct io_stat st;
+
+    for (size_t i = 0; i < k->file_count; i++)
+        if (io_fstat(k->tt->w->io, k->files[i], &st, why) == RC_OK)     /* else it is not counted */
+            all += st.size;
+    if (all <= limit)
+        return false;
+    (void)why_set(why, RC_NO_SPACE, "wrote %llu bytes of intermediate files, more than %llu (millrace.task.local.bytes), and "
+                  "was killed", (unsigned long long)all, (unsigned long long)limit);
+    return true;
 }
 
 /* It becomes a part of a file's name: jobtracker/work.c knows the same ones. */
@@ -333,6 +356,10 @@ talk_fini(struct talk *k)
     k->inputs = NULL;
     chan_free(k->second ? &k->second->base : NULL);
     k->second = NULL;
+    while (k->file_count > 0)
+        io_close(k->tt->w->io, k->files[--k->file_count]);
+    mem_free(k->files);
+    k->files = NULL;
     fetch_stop(k->fetch);
     k->fetch = NULL;
 }

@@ -27,6 +27,21 @@ set_memory_limit(const TkSpec *s, struct why *why)
 #endif
 }
 
+/* A file beyond the limit is SIGXFSZ, which says what it is. */
+static enum rc
+set_file_limit(const TkSpec *s, struct why *why)
+{
+    struct rlimit r;
+
+    if (!s->has_file_bytes)
+        return RC_OK;
+    if (getrlimit(RLIMIT_FSIZE, &r) != 0)
+        return why_errno(why, errno, "getrlimit");
+    if (r.rlim_max == RLIM_INFINITY || r.rlim_max > s->file_bytes)
+        r.rlim_cur = r.rlim_max = s->file_bytes;
+    return setrlimit(RLIMIT_FSIZE, &r) == 0 ? RC_OK : why_errno(why, errno, "setrlimit");
+}
+
 static enum rc
 px_prepare(struct worker_self *self UNUSED, const TkSpec *spec, int so_fd, int log_fd, const struct mr_job **job,
            struct why *why)
@@ -38,7 +53,7 @@ px_prepare(struct worker_self *self UNUSED, const TkSpec *spec, int so_fd, int l
         return why_errno(why, errno, "the log");
     if (*job != NULL)
         return RC_OK;
-    if ((rc = set_memory_limit(spec, why)) != RC_OK)
+    if ((rc = set_memory_limit(spec, why)) != RC_OK || (rc = set_file_limit(spec, why)) != RC_OK)
         return rc;
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", so_fd);
     return mr_job_load(path, spec->stage, job, why);

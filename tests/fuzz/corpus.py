@@ -192,9 +192,9 @@ def logs(source):
         yield b"\x01" + call + call
 
 
-def elf(notes=True, shnum=2, symbols=3 * 24):
+def elf(abi, notes=True, shnum=2, symbols=3 * 24):
     """The least that a shared object with a job in it has."""
-    note = struct.pack("<III", 12, 8, 1) + b"Millrace\0\0\0\0" + struct.pack("<II", 1, 200)
+    note = struct.pack("<III", 12, 8, 1) + b"Millrace\0\0\0\0" + struct.pack("<II", abi, 200)
     names = b"\0other\0millrace_job\0"
     at_ph, at_sh = 64, 64 + 2 * 56
     at_sym = at_sh + 2 * 64
@@ -210,11 +210,13 @@ def elf(notes=True, shnum=2, symbols=3 * 24):
     return head + load + second + sh + sym + names + bytes(-len(names) % 4) + note + bytes(200)
 
 
-def elves():
-    yield elf()
-    yield elf(notes=False)
-    yield elf(symbols=2**64 - 1)
-    yield elf(shnum=0xFFFF)
+def elves(source):
+    with open(os.path.join(source, "libmr/mr.h"), encoding="utf-8") as f:
+        abi = int(re.search(r"#define MR_ABI (\d+)", f.read()).group(1))
+    yield elf(abi)
+    yield elf(abi, notes=False)
+    yield elf(abi, symbols=2**64 - 1)
+    yield elf(abi, shnum=0xFFFF)
 
 
 def main():
@@ -222,7 +224,7 @@ def main():
     p = Protos(os.path.join(source, "core/proto"))
     corpora = {"request": requests(p, source), "dtp": transfers(p), "report": reports(), "replica": replicas(),
                "http": paths(), "conf": confs(source), "shuffle": shuffles(), "segment": segments(), "task": tasks(p),
-               "log": logs(source), "elf": elves()}
+               "log": logs(source), "elf": elves(source)}
     shutil.rmtree(out, ignore_errors=True)
     for name, inputs in corpora.items():
         os.makedirs(os.path.join(out, name))

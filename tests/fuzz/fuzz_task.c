@@ -41,21 +41,23 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         &tk_report__descriptor, &tk_order__descriptor, &launch_request__descriptor, &launch_reply__descriptor,
     };
     int socks[2], fds[CHAN_FDS + 1], got[CHAN_FDS], file = -1, next = dup(0);
+    struct pipes *p = pipes_posix();
     ProtobufCMessage *m, *spec;
     struct why why;
     size_t count = 0, got_n = 0;
 
     CHECK(next >= 0);
     close(next);
-    if (n < 2 || n > 32 * KB)
+    if (n < 1 || n > 32 * KB)
         return 0;
-    CHECK(chan_pair(socks, &why) == RC_OK);
-    CHECK(chan_memory_file("fuzz", data + 2, n - 2, &file, &why) == RC_OK);
+    CHECK(pipes_pair(p, PIPES_PACKETS, socks, &why) == RC_OK);
+    CHECK(pipes_memory_file(p, "fuzz", data + (n > 1 ? 2 : 1), n - (n > 1 ? 2 : 1), &file, &why) == RC_OK);
     while (count < (data[0] >> 2) % (CHAN_FDS + 2))
         fds[count++] = file;
     send_raw(socks[0], data + 1, n - 1, fds, count);
-    if (chan_receive(socks[1], expected[data[0] % ARRAY_LEN(expected)], &m, got, &got_n, &why) == RC_OK) {
+    if (chan_receive(p, socks[1], expected[data[0] % ARRAY_LEN(expected)], &m, got, &got_n, &why) == RC_OK) {
         CHECK(protobuf_c_message_check(m));
+        CHECK(n > 1);
         CHECK(got_n <= CHAN_FDS);
         for (size_t i = 0; i < got_n; i++)
             CHECK(close(got[i]) == 0);

@@ -100,6 +100,40 @@ START_TEST(garbage_is_refused)
 }
 END_TEST
 
+START_TEST(a_packet_of_nothing_leaves_no_descriptor)
+{
+    int socks[2], fds[CHAN_FDS], next, give = 0;
+    ProtobufCMessage *m = NULL;
+    struct why why;
+    size_t n = 0;
+
+    ck_assert_int_eq(pipes_pair(pipes_posix(), PIPES_PACKETS, socks, &why), RC_OK);
+    next = dup(0);
+    close(next);
+    ck_assert_int_eq(pipes_posix()->ops->send(pipes_posix(), socks[0], "", 0, &give, 1, &why), RC_OK);
+    ck_assert_int_eq(chan_receive(pipes_posix(), socks[1], &tk_report__descriptor, &m, fds, &n, &why), RC_CLOSED);
+    ck_assert_int_eq(dup(0), next);
+    close(next);
+    close(socks[0]);
+    close(socks[1]);
+}
+END_TEST
+
+START_TEST(a_message_that_would_be_much_larger_decoded_is_refused)
+{
+    static const uint8_t counter[] = { 0x3a, 4, 0x0a, 0, 0x10, 0 };     /* no name, 0 */
+    const size_t count = 700000;
+    uint8_t *p = mem_alloc(2 + count * sizeof counter);
+
+    p[0] = 0x08;
+    p[1] = TK_REPORT__KIND__PROGRESS;
+    for (size_t i = 0; i < count; i++)
+        memcpy(p + 2 + i * sizeof counter, counter, sizeof counter);
+    ck_assert_ptr_null(chan_unpack(&tk_report__descriptor, p, 2 + count * sizeof counter));
+    mem_free(p);
+}
+END_TEST
+
 Suite *
 suite_tt_chan(void)
 {
@@ -110,6 +144,8 @@ suite_tt_chan(void)
     tcase_add_test(t, long_message_arrives_with_its_descriptors_in_order);
     tcase_add_test(t, peer_that_is_gone_is_closed_in_both_directions);
     tcase_add_test(t, garbage_is_refused);
+    tcase_add_test(t, a_packet_of_nothing_leaves_no_descriptor);
+    tcase_add_test(t, a_message_that_would_be_much_larger_decoded_is_refused);
     suite_add_tcase(s, t);
     return s;
 }
