@@ -4,6 +4,7 @@ Meanwhile others are served in bounded time, and the daemons' memory stays bound
 
     test_crowds.py [CONNECTIONS]        10000 by hand; fewer in a short test
 """
+import os
 import resource
 import socket
 import struct
@@ -11,8 +12,11 @@ import sys
 import threading
 import time
 
-from harness import SLOW, ClusterTest, main, pattern
+from harness import SLOW, TOP, ClusterTest, main, pattern
 from test_garbage import CONTEXT, PREAMBLE, Port, call, field, rss_mb
+
+sys.path.insert(0, os.path.join(TOP, "tests", "results"))
+from record import record   # noqa: E402
 
 COUNT = int(sys.argv.pop(1)) if len(sys.argv) > 1 else 1000
 SERVED_S = 5 * SLOW             # a put, an ls and a page take at most so long while the crowd is there
@@ -158,6 +162,9 @@ class Crowds(ClusterTest):
               f"({max(grown, key=grown.get)})", file=sys.stderr)
         for name, mb in grown.items():
             self.assertLess(mb, ROOM_MB * SLOW, f"{name} grew by {mb:.0f} MB")
+        record("exhaustion", "tests/cluster/test_crowds.py CONNECTIONS",
+               {"connections to each port": COUNT, "lost": 0, "seconds": round(worst, 1),
+                "MB more at most": round(max(grown.values()))}, long=COUNT >= 5000)
 
     def run_job_in_a_crowd(self):
         ports = [p for name, p in self.ports() if name in ("jt", "tt1")]

@@ -1,5 +1,7 @@
 """Hostile jobs in each tier of the sandbox: one row a deed.
 
+    test_hostile.py [--long]        --long: the result is kept as that of a run by hand
+
 Each costs its own attempt, is ended within a second of its limit, is reported as what it was, and leaves nothing: no
 process, file, descriptor or slot.
 """
@@ -36,7 +38,12 @@ DEEDS = {
     "babble": ("cannot be decoded", 0, {}),
 }
 ROOM = {"fds": 3}               # connections to the masters come and go
+LONG = "--long" in sys.argv and not sys.argv.remove("--long")
 NOT_SANITIZED = {"leak"}        # AddressSanitizer needs more addresses than any limit
+
+
+sys.path.insert(0, os.path.join(TOP, "tests", "results"))
+from record import record   # noqa: E402
 
 
 class TierCluster(Cluster):
@@ -76,6 +83,14 @@ def crowded():
 
 
 class Hostile(unittest.TestCase):
+    worst = {}                      # tier: seconds
+
+    @classmethod
+    def tearDownClass(cls):
+        if len(cls.worst) == 3:
+            record("hostile-jobs", "tests/cluster/test_hostile.py --long",
+                   {"deeds": len(DEEDS), "tiers": 3, "lost": 0, "seconds beyond a limit": max(cls.worst.values())}, long=LONG)
+
     def setUp(self):
         self.cluster = None
 
@@ -151,6 +166,7 @@ class Hostile(unittest.TestCase):
                          lambda: all(v <= before[k] + ROOM.get(k, 0) for k, v in self.state().items()), 5 * crowded())
         self.honest("/after")
         self.assertEqual({n: m["pid"] for n, m in self.cluster.ps().items()}, pids)
+        self.worst[tier] = round(worst, 1)
         print(f"tier {tier}: {len(deeds)} deeds, each over within {worst:.1f} s of its limit ({nodes[0]['sandbox']})",
               file=sys.stderr)
 

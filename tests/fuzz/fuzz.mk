@@ -32,6 +32,9 @@ elf       = libmr/elf libmr/note core/io/path
 TARGETS   = rpc_frame request dtp report replica http conf shuffle segment task log elf
 
 all: $(TARGETS:%=run-%)
+	@python3 $(SRC)/tests/results/record.py fuzz "make fuzz FUZZ_SECONDS=$(FUZZ_SECONDS)" decoders=$(words $(TARGETS)) \
+	  inputs=$$(cat fuzz/*/fuzz.log | awk '/^stat::number_of_executed_units/ { n += $$2 } END { printf "%d", n }') crashes=0 \
+	  $(if $(filter-out 1 2 3 4 5 6 7 8 9 10 20 30,$(FUZZ_SECONDS)),--long)
 .PHONY: all $(TARGETS:%=run-%)
 .SECONDARY:
 
