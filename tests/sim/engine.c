@@ -37,11 +37,43 @@ engine_conf(struct machine *m, unsigned who, struct conf *ret)
         sim_fail(m->cluster->s, "%s: %s", pair, why.text);
 }
 
+/* What one run of the JobTracker had read from its database, every later one must find. */
+static void
+see(struct engine *e, const struct engine_seen *now)
+{
+    for (unsigned i = 0; i < e->seen_count; i++) {
+        const struct engine_seen *was = &e->seen[i];
+
+        if (was->job != now->job || was->is_job != now->is_job || was->index != now->index)
+            continue;
+        if (was->value != now->value)
+            sim_fail(e->c->s, "job %llu: %s %u was %u and is %u after a restart", (unsigned long long)now->job,
+                     now->is_job ? "state" : "the winner of task", now->index, was->value, now->value);
+        return;
+    }
+    SIM_CHECK(e->c->s, e->seen_count < ENGINE_SEEN_MAX);
+    e->seen[e->seen_count++] = *now;
+}
+
+static void
+see_job(struct engine *e, const struct jt_job *j)
+{
+    const struct jt_task *tasks = j->reduce_count != 0 ? j->reduces : j->maps;
+    uint32_t n = j->reduce_count != 0 ? j->reduce_count : j->map_count;
+
+    if (jt_job_state_is_over(j->state))
+        see(e, &(struct engine_seen){ j->number, true, 0, j->state });
+    for (uint32_t i = 0; i < n; i++)
+        if (tasks[i].winner != NULL)
+            see(e, &(struct engine_seen){ j->number, false, i, tasks[i].winner->number });
+}
+
 static void
 run_jobtracker(void *arg)
 {
     struct machine *m = arg;
     struct engine *e = CONTAINER_OF(m, struct engine, jobtracker);
+    const struct jt_job *j;
     struct jt_options o = { .superuser = "root" };
     struct net_addr at;
     struct conf conf;
@@ -57,6 +89,8 @@ run_jobtracker(void *arg)
         machine_end(m, "jobtracker does not start", &why);
     }
     e->jt = jt;
+    DL_FOREACH(jt->core.jobs, j)
+        see_job(e, j);
     m->is_serving = true;
     while (!e->wants_stop) {
         machine_sleep_ms(m, 200);

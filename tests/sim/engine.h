@@ -25,8 +25,19 @@ struct tracker {
     bool has_stopped;
 };
 
+/* The winner of a task that writes output, as a JobTracker that started found it; job state when `is_job`. */
+struct engine_seen {
+    uint64_t job;
+    bool is_job;
+    uint32_t index, value;
+};
+
+#define ENGINE_SEEN_MAX 512
+
 struct engine {
     struct cluster *c;
+    struct engine_seen seen[ENGINE_SEEN_MAX];
+    unsigned seen_count;
     struct machine jobtracker;
     struct tracker trackers[ENGINE_TRACKERS];
     struct jt *jt;                  /* of the JobTracker that runs; NULL none */

@@ -210,21 +210,33 @@ record_order(const void *a, const void *b)
     return x->at < y->at ? -1 : x->at > y->at;
 }
 
+/* A pair as the raw writer has it, or as a result. */
+static void
+pair_put(struct buf *out, bool as_pairs, struct mr_bytes key, const void *value, size_t n)
+{
+    struct mr_pair head = { (uint32_t)key.n, (uint32_t)n };
+
+    if (as_pairs)
+        buf_put(out, &head, sizeof head);
+    buf_put(out, key.p, key.n);
+    buf_put(out, value, n);
+}
+
 /* One key's line of output: rows[0 .. n), in the order of the input. */
 static void
-group_put(enum jobcode code, const struct record *rows, size_t n, struct buf *out)
+group_put(enum jobcode code, const struct record *rows, size_t n, bool as_pairs, struct buf *out)
 {
     double sum = 0, part = 0;
+    int64_t count = (int64_t)n;
 
-    if (code == JOBCODE_COUNT) {
+    if (code == JOBCODE_COUNT && as_pairs)
+        pair_put(out, true, rows[0].key, &count, sizeof count);
+    if (code == JOBCODE_COUNT && !as_pairs) {
         buf_put(out, rows[0].key.p, rows[0].key.n);
         buf_printf(out, "\t%zu\n", n);
-        return;
     }
-    for (size_t i = 0; code == JOBCODE_SORT && i < n; i++) {
-        buf_put(out, rows[i].key.p, rows[i].key.n);
-        buf_put(out, rows[i].value.p, rows[i].value.n);
-    }
+    for (size_t i = 0; code == JOBCODE_SORT && i < n; i++)
+        pair_put(out, as_pairs, rows[i].key, rows[i].value.p, rows[i].value.n);
     if (code != JOBCODE_GROUP)
         return;
     /* Each map adds up its own, then the maps' sums are added in their order. */
@@ -236,8 +248,7 @@ group_put(enum jobcode code, const struct record *rows, size_t n, struct buf *ou
         if (is_last)
             sum = rows[i].map == rows[0].map ? part : sum + part;
     }
-    buf_put(out, rows[0].key.p, 1);
-    buf_put(out, &sum, sizeof sum);
+    pair_put(out, as_pairs, rows[0].key, &sum, sizeof sum);
 }
 
 static bool
@@ -250,7 +261,7 @@ is_in_part(enum jobcode code, const struct record *r, uint32_t part, uint32_t pa
 
 void
 jobcode_reference(enum jobcode code, const struct jobcode_split *splits, size_t n, uint32_t part, uint32_t parts,
-                  struct buf *ret)
+                  bool as_pairs, struct buf *ret)
 {
     struct records all = { NULL, 0, 0 };
     size_t from, to;
@@ -267,9 +278,9 @@ jobcode_reference(enum jobcode code, const struct jobcode_split *splits, size_t 
         if (!is_in_part(code, &all.rows[from], part, parts))
             continue;
         if (code == JOBCODE_PICK)
-            buf_put(ret, all.rows[from].value.p, all.rows[from].value.n);
+            pair_put(ret, as_pairs, all.rows[from].key, all.rows[from].value.p, all.rows[from].value.n);
         else
-            group_put(code, &all.rows[from], to - from, ret);
+            group_put(code, &all.rows[from], to - from, as_pairs, ret);
     }
     mem_free(all.rows);
     CHECK(buf_ok(ret));

@@ -34,8 +34,11 @@ struct jobcode_split {
     size_t file_bytes, start, bytes;
 };
 
-/* The output file number `part` of the job, of `parts` (a map-only job has one a map).  The caller frees *ret. */
+/*
+ * The output file number `part` of the job, of `parts` (a map-only job has one a map); as_pairs: what a job with
+ * results gives back of it.  The caller frees *ret.
+ */
 void jobcode_reference(enum jobcode code, const struct jobcode_split *splits, size_t n, uint32_t part, uint32_t parts,
-                       struct buf *ret);
+                       bool as_pairs, struct buf *ret);
 
 #endif

@@ -136,6 +136,7 @@ draw(struct asker *k, struct asked *j)
     j->attempts = rng_below(rng, 3) == 0 ? 4 : 20;
     /* A small one makes maps spill; a fold that spills adds up in another order, which the reference does not know. */
     j->sort_bytes = rng_below(rng, 2) == 0 && j->code != JOBCODE_GROUP ? 4096 : 1 * MB;
+    j->has_results = rng_below(rng, 4) == 0;
     j->must_succeed = k->jobs->is_healed && j->code != JOBCODE_BAD;
     plan(k, j);
 }
@@ -211,6 +212,10 @@ submit(struct asker *k, struct asked *j, struct why *why)
 
     arena_init(&a, 4 * MB);
     spec.name = spec.output = j->output;
+    if (j->has_results) {
+        spec.output = (char *)(uintptr_t)"";
+        spec.has_results = spec.results = true;
+    }
     spec.reduces = j->reduces;
     spec.map_attempts = spec.reduce_attempts = j->attempts;
     spec.slowstart = 0.05;
@@ -282,6 +287,56 @@ take_end(struct jobs *jobs, struct asked *j, const JtJobStatus *st)
     j->state = ASKED_OVER;
 }
 
+/* The bytes of the job's inputs, and its splits in them. */
+static void
+splits_get(const struct jobs *jobs, const struct asked *j, char *texts[JOBS_INPUTS],
+           struct jobcode_split splits[JOBS_SPLITS_MAX])
+{
+    for (unsigned i = 0; i < JOBS_INPUTS; i++)
+        SIM_CHECK(jobs->e->c->s, (texts[i] = input_text(&jobs->inputs[i])) != NULL);
+    for (unsigned i = 0; i < j->split_count; i++) {
+        const struct job_split *s = &j->splits[i];
+
+        splits[i] = (struct jobcode_split){ s->map, texts[s->input], jobs->inputs[s->input].bytes, s->start, s->bytes };
+    }
+}
+
+static uint32_t
+part_count(const struct asked *j)
+{
+    return j->reduces != 0 ? j->reduces : j->maps;
+}
+
+static void
+texts_free(char *texts[JOBS_INPUTS])
+{
+    for (unsigned i = 0; i < JOBS_INPUTS; i++)
+        mem_free(texts[i]);
+}
+
+/* What the job gave back. */
+static void
+check_results(struct jobs *jobs, const struct asked *j, const JtStatusReply *reply)
+{
+    struct jobcode_split splits[JOBS_SPLITS_MAX];
+    char *texts[JOBS_INPUTS];
+
+    if (reply->n_results != part_count(j))
+        sim_fail(jobs->e->c->s, "%s gave back %zu results, not %u", j->id, reply->n_results, part_count(j));
+    splits_get(jobs, j, texts, splits);
+    for (uint32_t i = 0; i < part_count(j); i++) {
+        const ProtobufCBinaryData *got = &reply->results[i];
+        struct buf want;
+
+        jobcode_reference(j->code, splits, j->split_count, i, part_count(j), true, &want);
+        if (got->len != want.n || (want.n > 0 && memcmp(got->data, want.p, want.n) != 0))
+            sim_fail(jobs->e->c->s, "%s (%s): result %u is wrong: %zu bytes, not %zu", j->id, jobcode_name(j->code), i,
+                     got->len, want.n);
+        buf_fini(&want);
+    }
+    texts_free(texts);
+}
+
 static enum rc
 ask_status(struct rpc_client *jt, struct jobs *jobs, struct asked *j, uint64_t *version, struct why *why)
 {
@@ -294,11 +349,15 @@ ask_status(struct rpc_client *jt, struct jobs *jobs, struct asked *j, uint64_t *
     req.has_version = req.has_max_wait_ms = version != NULL;
     req.version = version != NULL ? *version : 0;
     req.max_wait_ms = 3000;
-    arena_init(&a, 1 * MB);
+    req.has_results = req.results = j->has_results;
+    arena_init(&a, 4 * MB);
     if ((rc = rpc_client_call(jt, ROW_job_status, &req.base, &a, CALL_MS, &m, why)) == RC_OK) {
-        const JtJobStatus *st = ((const JtStatusReply *)(const void *)m)->status;
+        const JtStatusReply *reply = (const JtStatusReply *)(const void *)m;
+        const JtJobStatus *st = reply->status;
 
         take_end(jobs, j, st);
+        if (j->has_results && strcmp(st->state, "SUCCEEDED") == 0)
+            check_results(jobs, j, reply);
         if (version != NULL)
             *version = st->version;
     } else if (rc == RC_JOB_NOT_FOUND) {
@@ -440,29 +499,22 @@ on_output(void *arg, const struct fs_status *st UNUSED)
 static enum rc
 check_output(struct jobs *jobs, struct fs *fs, const struct asked *j, struct why *why)
 {
-    uint32_t parts = j->reduces != 0 ? j->reduces : j->maps;
+    uint32_t parts = part_count(j);
     struct jobcode_split splits[JOBS_SPLITS_MAX];
-    char *texts[JOBS_INPUTS] = { NULL }, name[32], success[JOB_ID_TEXT + 2];
+    char *texts[JOBS_INPUTS], name[32], success[JOB_ID_TEXT + 2];
     struct listing l = { jobs->e->c->s, j, 0 };
     enum rc rc = RC_OK;
 
-    for (unsigned i = 0; i < JOBS_INPUTS; i++)
-        texts[i] = input_text(&jobs->inputs[i]);
-    for (unsigned i = 0; i < j->split_count; i++) {
-        const struct job_split *s = &j->splits[i];
-
-        splits[i] = (struct jobcode_split){ s->map, texts[s->input], jobs->inputs[s->input].bytes, s->start, s->bytes };
-    }
+    splits_get(jobs, j, texts, splits);
     for (uint32_t i = 0; i < parts && rc == RC_OK; i++) {
         struct buf want;
 
-        jobcode_reference(j->code, splits, j->split_count, i, parts, &want);
+        jobcode_reference(j->code, splits, j->split_count, i, parts, false, &want);
         (void)snprintf(name, sizeof name, "part-%c-%05u", j->reduces != 0 ? 'r' : 'm', i);
         rc = check_file(jobs, fs, j, name, want.p, want.n, why);
         buf_fini(&want);
     }
-    for (unsigned i = 0; i < JOBS_INPUTS; i++)
-        mem_free(texts[i]);
+    texts_free(texts);
     (void)snprintf(success, sizeof success, "%s\n", j->id);
     if (rc != RC_OK || (rc = check_file(jobs, fs, j, "_SUCCESS", success, strlen(success), why)) != RC_OK ||
         (rc = fs_list(fs, j->output, on_output, &l, why)) != RC_OK)
@@ -477,7 +529,7 @@ static enum rc
 check_end(struct jobs *jobs, struct fs *fs, struct asked *j, struct why *why)
 {
     struct sim *s = jobs->e->c->s;
-    bool succeeded = strcmp(j->end, "SUCCEEDED") == 0;
+    bool succeeded = strcmp(j->end, "SUCCEEDED") == 0 && !j->has_results;
     struct fs_status st;
     char work[96];
     struct arena a;

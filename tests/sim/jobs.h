@@ -48,6 +48,7 @@ struct asked {
     struct job_split splits[JOBS_SPLITS_MAX];
     unsigned split_count;
     bool was_killed;                /* somebody asked for it */
+    bool has_results;               /* it gives its pairs back and has no output */
     bool must_succeed;
     uint64_t output_inode;          /* once it was seen */
 };
