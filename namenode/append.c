@@ -59,23 +59,29 @@ rank_of(const struct nn_core *core, const struct rpc_call *call, const struct nn
     return nn_node_is_stale(n, nn_core_mono_ms(core), core->nn->conf.stale_node_ms) ? rank + 10 : rank;
 }
 
-/* The storages whose replicas can be appended to, the best first: good ones of nodes that live and that nobody ordered away. */
+/* The storages whose replicas can be appended to, the best first: good ones of nodes that live and that nobody ordered away.
+ * *ret_more: how many more there will be when nodes have registered that this run has not heard of yet. */
 static size_t
 choose(const struct nn_core *core, const struct rpc_call *call, const struct nn_block *b, const struct nn_replicas *list,
-       struct nn_storage *ret[NN_REPLICAS_MAX])
+       struct nn_storage *ret[NN_REPLICAS_MAX], size_t *ret_more)
 {
     const struct nn_blocks *m = core->blocks;
     unsigned ranks[NN_REPLICAS_MAX];
     size_t n = 0, at;
 
+    *ret_more = 0;
     for (size_t i = 0; i < list->n; i++) {
         const struct nn_replica *r = &list->r[i];
         struct nn_storage *s = nn_storage_at(&m->nodes, r->storage);
         unsigned rank;
 
-        if (s == NULL || !nn_node_is_live(s->node) || s->failed || r->state != NN_FINALIZED || r->stamp != b->stamp ||
+        if (s == NULL || s->node->dead || s->failed || r->state != NN_FINALIZED || r->stamp != b->stamp ||
             r->bytes != b->bytes || nn_drop_is_ordered(m->work, b->id, r->storage))
             continue;
+        if (!s->node->registered) {
+            ++*ret_more;
+            continue;
+        }
         rank = rank_of(core, call, s->node);
         for (at = n++; at > 0 && ranks[at - 1] > rank; at--) {
             ranks[at] = ranks[at - 1];
@@ -98,13 +104,13 @@ open_block(struct nn_core *core, struct rpc_call *call, const struct nn_block *b
     struct nn_edit e = { .kind = EDIT_BLOCK_SET, .at_ms = call->arrived_wall_ms };
     struct nn_storage *at[NN_REPLICAS_MAX];
     struct nn_replicas list;
-    size_t n;
+    size_t n, more;
     enum rc rc;
 
     if ((rc = nn_roster_get(core->blocks->roster, b->id, &list, why)) != RC_OK)
         return rc;
-    if ((n = choose(core, call, b, &list, at)) < core->nn->conf.replication_min)
-        return why_set(why, RC_IO_EXCEPTION, "append: lastBlock=blk_%llu_%llu of src=%s is not sufficiently replicated yet.",
+    if ((n = choose(core, call, b, &list, at, &more)) < core->nn->conf.replication_min)
+        return why_set(why, more > 0 ? RC_BUSY : RC_IO_EXCEPTION, "append: lastBlock=blk_%llu_%llu of src=%s is not sufficiently replicated yet.",
                        (unsigned long long)b->id.v, (unsigned long long)b->stamp, path);
     e.block_set = (struct nn_edit_block_set){ .block = b->id.v, .bytes = b->bytes, .stamp = b->stamp, .state = NN_BLOCK_OPEN };
     if ((rc = nn_edit_apply(core, &e, why)) != RC_OK)

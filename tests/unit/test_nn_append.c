@@ -166,6 +166,27 @@ START_TEST(block_without_a_good_replica_is_not_appended_to)
 }
 END_TEST
 
+START_TEST(append_before_any_holder_has_registered_is_to_be_tried_again)
+{
+    int nodes[NODES], at[NODES], other;
+    DnBlock last;
+
+    (void)write_file("/f", nodes);
+    other = other_than(nodes);
+    fake_nn_restart(&f);
+    dn_register(other);
+    dn_report(other, NULL, 0);
+    fake_nn_run(&f, 1000);
+    ck_assert(!f.nn->core->safe_mode);              /* 99.9 % of one block is none */
+    ck_assert_int_eq(append("/f", "writer", 4, &last, at), -2);
+    ck_assert_int_eq(why.rc, RC_BUSY);
+    dn_register(nodes[1]);
+    fake_nn_run(&f, 1000);
+    ck_assert_int_eq(append("/f", "writer", 4, &last, at), 1);
+    ck_assert_int_eq(at[0], nodes[1]);
+}
+END_TEST
+
 START_TEST(full_block_is_followed_by_another)
 {
     int nodes[NODES], at[NODES];
@@ -244,6 +265,7 @@ Suite *suite_nn_append(void)
     tcase_add_test(tc, replica_left_out_of_the_append_is_outdated_and_made_up_for);
     tcase_add_test(tc, dead_and_silent_nodes_are_not_given_to_an_appender);
     tcase_add_test(tc, block_without_a_good_replica_is_not_appended_to);
+    tcase_add_test(tc, append_before_any_holder_has_registered_is_to_be_tried_again);
     tcase_add_test(tc, full_block_is_followed_by_another);
     tcase_add_test(tc, new_block_follows_one_that_is_not_full);
     tcase_add_test(tc, file_that_another_writes_is_not_appended_to);
