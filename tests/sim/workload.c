@@ -241,6 +241,7 @@ cut(struct worker *k)
     forget_blocks(k, n);
     n->seen = 0;
     n->state = NAME_CUTTING;
+    n->cuts++;
     rc = fs_truncate(k->fs, n->path, n->next_bytes, &closed, &why);
     expect_no_lie(k->wl, n, "truncate", rc, &why);
     if (rc != RC_OK)
@@ -353,7 +354,7 @@ peek(struct worker *k)
     uint8_t got[5000], want[5000];
     struct fs_reader *r;
     struct why why;
-    unsigned crashes;
+    unsigned crashes, cuts;
     size_t part;
 
     if (n >= &k->wl->names[k->wl->count] || n->is_dir ||
@@ -362,8 +363,13 @@ peek(struct worker *k)
     synced = n->synced;
     seen = n->seen;
     crashes = n->seen_crashes;
+    cuts = n->cuts;
     if (fs_open_read(k->fs, n->path, &r, &why) != RC_OK)
         return;                 /* not there yet, or nobody can be asked */
+    if (n->cuts != cuts) {      /* it may have been opened before or after */
+        fs_close_read(r);
+        return;
+    }
     if (fs_reader_size(r) < seen && crashes == k->wl->c->crashes)
         sim_fail(k->wl->c->s, "%s is seen with %llu bytes, and was with %llu", n->path, (unsigned long long)fs_reader_size(r),
                  (unsigned long long)seen);

@@ -36,6 +36,7 @@ struct name {
     char path[48], next_path[48];
     uint64_t seed, bytes;   /* content */
     uint64_t next_bytes;    /* after a cut */
+    unsigned cuts;          /* begun: a length that was true before one need not be after it */
     uint64_t synced;        /* bytes that hsync has promised */
     uint64_t seen;          /* bytes that a reader saw last, while it was written */
     unsigned seen_crashes;  /* and how many machines had been harmed then */
