@@ -8,25 +8,6 @@
 #include "namenode/edit.h"
 #include "namenode/txlog.h"
 
-/* Names that the files of the decoders call elsewhere: to apply an edit, to replay a log.  Nothing here comes there. */
-#define UNREACHED(name) __asm__(".globl " #name "\n" #name ": .long 0");
-#define EDIT(KIND, number, name, fields) UNREACHED(nn_apply_##name)
-#include "namenode/edit.def"
-#include "namenode/edit_blocks.def"
-#undef EDIT
-UNREACHED(nn_group_open_call)
-UNREACHED(nn_group_add)
-UNREACHED(nn_schema_create)
-UNREACHED(nn_schema_tables)
-UNREACHED(nn_exec)
-UNREACHED(nn_sql)
-UNREACHED(nn_bind_u64)
-UNREACHED(nn_step)
-UNREACHED(nn_done)
-UNREACHED(nn_column_u64)
-UNREACHED(nn_column_span)
-UNREACHED(db_prepare)
-
 static void
 edit(struct span bytes)
 {
