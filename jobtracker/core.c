@@ -177,7 +177,7 @@ jt_core_submit(struct jt_core *c, const struct jt_now *now, const char *user, co
     rng_bytes(c->rng, j->token, sizeof j->token);
     if (code != NULL)
         jt_keep_code(c, spec->code_digest.data, code, code_bytes);
-    jt_keep_results_after(c, j);
+    jt_keep_results_after(c, j, now);
     jt_store_job_add(c->store, j);
     add_job(c, j);
     drop_oldest(c);

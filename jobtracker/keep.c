@@ -6,6 +6,7 @@
 #include "core/base/mem.h"
 
 #define CODES_KEPT 64               /* shared objects that no job runs */
+#define RESULTS_KEPT_MS (3600 * 1000)
 
 enum rc
 jt_keep_digest(JtJobSpec *spec, const void *code, size_t n, struct why *why)
@@ -47,16 +48,21 @@ jt_keep_code(struct jt_core *c, const uint8_t *digest, const void *code, size_t 
             jt_store_code_drop(c->store, old);
 }
 
+static bool
+is_same_session(const struct jt_job *a, const struct jt_job *b)
+{
+    return a->spec->has_session && b->spec->has_session &&
+           memcmp(a->spec->session.data, b->spec->session.data, JT_SESSION_BYTES) == 0;
+}
+
 void
-jt_keep_results_after(struct jt_core *c, const struct jt_job *next)
+jt_keep_results_after(struct jt_core *c, const struct jt_job *next, const struct jt_now *now)
 {
     struct jt_job *j;
 
-    if (!next->spec->has_session)
-        return;
     DL_FOREACH(c->jobs, j) {
-        if (!j->spec->results || j->results_dropped || !j->spec->has_session || !jt_job_state_is_over(j->state) ||
-            memcmp(j->spec->session.data, next->spec->session.data, JT_SESSION_BYTES) != 0)
+        if (!j->spec->results || j->results_dropped || !jt_job_state_is_over(j->state) ||
+            (!is_same_session(j, next) && now->wall_ms < j->finished_ms + RESULTS_KEPT_MS))
             continue;
         j->results_dropped = true;
         jt_store_results_drop(c->store, j->number);

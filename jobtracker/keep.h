@@ -3,7 +3,7 @@
  *
  * A shared object is kept by its digest, so that the jobs of a driver bring theirs
  * once.  The results of a job without an output live until its session's next
- * job, or as long as the job.  Core thread only; rows of the store.
+ * job, or until a job comes an hour later.  Core thread only; rows of the store.
  */
 #ifndef JOBTRACKER_KEEP_H
 #define JOBTRACKER_KEEP_H
@@ -17,7 +17,7 @@ void jt_keep_code(struct jt_core *c, const uint8_t *digest, const void *code, si
 
 /* Keep what a task gave back; false, and nothing of the job's is kept, when that is too much. */
 bool jt_keep_result(struct jt_core *c, const struct jt_attempt *a, const void *p, size_t n) MUST_CHECK;
-/* A driver's next job: it has read what the one before gave back. */
-void jt_keep_results_after(struct jt_core *c, const struct jt_job *next);
+/* A new job: if it is a driver's next one, that has read what the one before gave back; and nobody asks after an hour. */
+void jt_keep_results_after(struct jt_core *c, const struct jt_job *next, const struct jt_now *now);
 
 #endif

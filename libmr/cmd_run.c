@@ -122,7 +122,7 @@ run_local(struct mr_cmd *c, const char *job_path, const struct mr_order *o)
 {
     bool terminal = isatty(STDERR_FILENO) != 0;
     struct mr_local l = { .w = &c->w, .conf = &c->conf, .job_path = job_path, .stage = o->stage, .inputs = o->inputs,
-                          .input_count = o->input_count, .output = o->output, .on_attempt = on_attempt, .arg = &terminal };
+                          .input_count = o->input_count, .output = o->output, .overwrite = o->overwrite, .on_attempt = on_attempt, .arg = &terminal };
     uint64_t began = clock_mono_ms(c->w.clock);
     struct mr_progress p;
     struct arena a;

@@ -105,7 +105,7 @@ run_local(struct driver *v, const struct mr_order *o, struct why *why)
     struct mr_local l = { .w = &v->c->w, .conf = &v->c->conf, .job_path = v->job_path, .stage = o->stage, .inputs = o->inputs,
                           .input_count = o->input_count, .output = o->output, .second = o->second, .reduces = o->reduces,
                           .sides = o->sides, .side_count = o->side_count, .options = o->options,
-                          .option_count = o->option_count };
+                          .option_count = o->option_count, .overwrite = o->overwrite };
     struct mr_progress p;
     struct buf pairs;
     enum rc rc;
@@ -205,11 +205,12 @@ static int
 api_result(struct mr_driver *d, struct mr_bytes *key, struct mr_bytes *value)
 {
     struct driver *v = driver_of(d);
-    const char *p = (const char *)v->results.p + v->result_at;
     struct mr_pair head;
+    const char *p;
 
     if (v->result_at == v->results.n)
         return 0;
+    p = (const char *)v->results.p + v->result_at;
     memcpy(&head, p, sizeof head);
     *value = (struct mr_bytes){ p + sizeof head, head.value_len };
     *key = (struct mr_bytes){ value->p + padded(head.value_len), head.key_len };

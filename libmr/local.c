@@ -469,20 +469,37 @@ run_all(struct local *c, struct why *why)
     return io_rename(l->w->io, c->temp, l->output, why);
 }
 
+/* The output must not exist; with overwrite what a job made, which has _SUCCESS in it, may. */
+static enum rc
+clear_output(const struct mr_local *l, struct why *why)
+{
+    char *success = mem_printf("%s/_SUCCESS", l->output);
+    struct io_stat st;
+    enum rc rc;
+
+    if (success == NULL)
+        return why_rc(why, RC_NOMEM);
+    if ((rc = io_stat(l->w->io, l->output, &st, NULL)) == RC_SYS_NOT_FOUND)
+        rc = RC_OK;
+    else if (rc != RC_OK)
+        rc = why_set(why, rc, "output %s: %s", l->output, rc_text(rc));
+    else if (l->overwrite && io_stat(l->w->io, success, &st, NULL) == RC_OK)
+        rc = io_remove_tree(l->w->io, l->output, why);
+    else
+        rc = why_set(why, RC_EXISTS, "output %s exists already: remove it or give another", l->output);
+    mem_free(success);
+    return rc;
+}
+
 static enum rc
 prepare(struct local *c, struct why *why)
 {
     const struct mr_local *l = c->l;
-    struct io_stat st;
     struct mr_split *splits;
     enum rc rc;
 
-    if (l->output == NULL)
-        rc = RC_SYS_NOT_FOUND;
-    else if ((rc = io_stat(l->w->io, l->output, &st, NULL)) == RC_OK)
-        return why_set(why, RC_EXISTS, "output %s exists already: remove it or give another", l->output);
-    if (rc != RC_SYS_NOT_FOUND)
-        return why_set(why, rc, "output %s: %s", l->output, rc_text(rc));
+    if (l->output != NULL && (rc = clear_output(l, why)) != RC_OK)
+        return rc;
     if ((rc = mr_note_check(l->w->io, l->job_path, why)) != RC_OK || (rc = mr_job_load(l->job_path, l->stage, &c->job, why)) != RC_OK ||
         (rc = collect_options(c, why)) != RC_OK)
         return rc;

@@ -23,6 +23,7 @@ struct mr_local {
     const char *const *inputs;
     size_t input_count;
     const char *output;                 /* NULL: the pairs go to results */
+    bool overwrite;                     /* an output that a job made goes first */
     struct buf *results;                /* initialised */
     const char *second;                 /* a local directory, or NULL */
     uint32_t reduces;                   /* 0: as configured */

@@ -5,11 +5,10 @@
  * cannot be read) ends the attempt with a reason, as mr_fail does.  They are for the
  * thread that the callback runs on.
  */
-#ifndef MILLRACE_MR_CALLS_H
+#ifndef MILLRACE_MR_H
+#include "mr.h"                 /* which includes this one where it belongs */
+#elif !defined(MILLRACE_MR_CALLS_H)
 #define MILLRACE_MR_CALLS_H
-
-#include "mr.h"
-#include "mr_text.h"
 
 #ifdef __cplusplus
 extern "C" {

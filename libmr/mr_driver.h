@@ -24,10 +24,10 @@
  * changes, and small results come straight back.  Errors are said on stderr by the
  * call that meets them.
  */
-#ifndef MILLRACE_MR_DRIVER_H
+#ifndef MILLRACE_MR_H
+#include "mr.h"                 /* which includes this one where it belongs */
+#elif !defined(MILLRACE_MR_DRIVER_H)
 #define MILLRACE_MR_DRIVER_H
-
-#include "mr.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -1,10 +1,10 @@
 /*
  * mr_text.h -- for jobs, included by mr.h: pure functions on bytes and numbers.
  */
-#ifndef MILLRACE_MR_TEXT_H
+#ifndef MILLRACE_MR_H
+#include "mr.h"                 /* which includes this one where it belongs */
+#elif !defined(MILLRACE_MR_TEXT_H)
 #define MILLRACE_MR_TEXT_H
-
-#include "mr.h"
 
 #ifdef __cplusplus
 extern "C" {

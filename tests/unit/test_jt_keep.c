@@ -105,7 +105,7 @@ START_TEST(results_given_before_a_restart_count_after_it)
 }
 END_TEST
 
-START_TEST(results_go_with_the_sessions_next_job_and_not_with_anothers)
+START_TEST(results_go_with_the_sessions_next_job_or_after_an_hour)
 {
     struct jt_world w;
 
@@ -119,6 +119,11 @@ START_TEST(results_go_with_the_sessions_next_job_and_not_with_anothers)
     assert_results(&w, 1, "");
     assert_results(&w, 2, "r0;r1;");
     assert_results(&w, 3, "r0;r1;");
+    w.now.wall_ms += 3600 * 1000;
+    w.session = "a third session.";
+    run_job(&w);
+    assert_results(&w, 2, "");
+    assert_results(&w, 3, "");
     world_fini(&w);
 }
 END_TEST
@@ -180,7 +185,7 @@ suite_jt_keep(void)
 
     tcase_add_test(t, job_with_results_ends_without_the_filesystem_and_keeps_them_over_a_restart);
     tcase_add_test(t, results_given_before_a_restart_count_after_it);
-    tcase_add_test(t, results_go_with_the_sessions_next_job_and_not_with_anothers);
+    tcase_add_test(t, results_go_with_the_sessions_next_job_or_after_an_hour);
     tcase_add_test(t, results_that_are_too_large_fail_the_job_and_say_so);
     tcase_add_test(t, shared_objects_are_kept_once_and_old_ones_that_no_job_runs_go);
     suite_add_tcase(s, t);
