@@ -189,6 +189,15 @@ free_block(struct nn_core *core, uint64_t block, struct why *why)
     return rc;
 }
 
+/* May there be a replica of b on r's storage, whether its node can be asked now or not? */
+static bool
+is_place(const struct nn_core *core, const struct nn_block *b, const struct nn_replica *r)
+{
+    const struct nn_storage *s = nn_storage_at(&core->blocks->nodes, r->storage);
+
+    return s != NULL && !s->failed && r->stamp >= b->stamp;
+}
+
 /* A last block that no DataNode was chosen for, or none is left that could have a byte of it. */
 static enum rc
 drop_empty(struct nn_core *core, uint64_t inode, bool *ret_dropped, struct why *why)
@@ -202,8 +211,11 @@ drop_empty(struct nn_core *core, uint64_t inode, bool *ret_dropped, struct why *
     if ((rc = nn_block_last(&core->db, inode, last, &n, why)) != RC_OK || n == 0 || last[0].state != NN_BLOCK_OPEN ||
         last[0].bytes > 0 || (n > 1 && last[1].state != NN_BLOCK_COMPLETE))
         return rc;
-    if ((rc = nn_roster_get(core->blocks->roster, last[0].id, &list, why)) != RC_OK || list.n > 0)
+    if ((rc = nn_roster_get(core->blocks->roster, last[0].id, &list, why)) != RC_OK)
         return rc;
+    for (size_t i = 0; i < list.n; i++)
+        if (is_place(core, &last[0], &list.r[i]))
+            return RC_OK;
     *ret_dropped = true;
     return free_block(core, last[0].id.v, why);
 }
@@ -288,7 +300,7 @@ find_places(struct nn_core *core, const struct nn_block *b, struct places *ret, 
     for (size_t i = 0; i < list.n; i++) {
         struct nn_storage *s = nn_storage_at(&core->blocks->nodes, list.r[i].storage);
 
-        if (s == NULL || list.r[i].stamp < b->stamp || s->failed)
+        if (!is_place(core, b, &list.r[i]))
             continue;           /* one that is corrupt is asked, too: only then is it known that it has nothing */
         ret->some_unheard = ret->some_unheard || (!s->node->registered && !s->node->dead);
         if (nn_node_is_live(s->node) && ret->n < ARRAY_LEN(ret->at))
@@ -445,7 +457,7 @@ commit_nothing(struct nn_core *core, const struct nn_block *b, const struct nn_r
     for (size_t i = 0; i < list.n; i++) {
         const struct nn_storage *s = nn_storage_at(&core->blocks->nodes, list.r[i].storage);
 
-        if (s != NULL && !s->failed && list.r[i].stamp >= b->stamp && !is_listed(req, s->uuid))
+        if (is_place(core, b, &list.r[i]) && !is_listed(req, s->uuid))
             return why_set(why, RC_IO_EXCEPTION, "block %" PRIu64 " is not removed: %s has not been asked", b->id.v,
                            s->node->address);
     }

@@ -337,6 +337,20 @@ START_TEST(block_without_a_byte_goes_when_everybody_was_asked)
 }
 END_TEST
 
+START_TEST(block_whose_last_place_has_something_older_goes)
+{
+    int nodes[NODES];
+    DnBlock b = open_file("/f", nodes), old = b;
+
+    old.stamp = 0;                                      /* data that a crash left without checksums */
+    old.bytes = 0;
+    for (int i = 0; i < 3; i++)
+        dn_change(nodes[i], DN_CHANGE__KIND__RECEIVED, old);
+    ck_assert(recover("/f"));
+    ck_assert(is_closed("/f"));
+}
+END_TEST
+
 START_TEST(file_without_blocks_and_one_that_is_committed_need_no_datanode)
 {
     DnOrder o = DN_ORDER__INIT;
@@ -446,6 +460,7 @@ Suite *suite_nn_recovery(void)
     tcase_add_test(tc, soft_limit_lets_another_client_begin_the_recovery);
     tcase_add_test(tc, hard_limit_begins_the_recovery_by_itself);
     tcase_add_test(tc, block_without_a_byte_goes_when_everybody_was_asked);
+    tcase_add_test(tc, block_whose_last_place_has_something_older_goes);
     tcase_add_test(tc, file_without_blocks_and_one_that_is_committed_need_no_datanode);
     tcase_add_test(tc, file_deleted_meanwhile_refuses_the_result);
     tcase_add_test(tc, cut_at_a_blocks_end_is_done_at_once);
