@@ -11,6 +11,7 @@
 #include "core/io/sqlvfs.h"
 #include "core/proto/ids.h"
 #include "namenode/admit.h"
+#include "namenode/blockmap.h"
 #include "namenode/blocks.h"
 #include "namenode/copies.h"
 #include "namenode/disk.h"
@@ -23,6 +24,7 @@
 #include "namenode/snapshot.h"
 #include "namenode/txlog.h"
 
+#define ASLEEP_MS 2000      /* between two groups; the periodic table makes one five times a second */
 #define CHECKPOINT_PAGES 4000       /* of the WAL, 16 MB */
 #define LOST_PAUSE_US (100 * 1000)
 
@@ -658,9 +660,19 @@ nn_core_abandon(struct nn_core *core)
 }
 
 void
+nn_core_woke(struct nn_core *core, uint64_t ms)
+{
+    log_warn("was_not_running", "ms=%" PRIu64 " now=silence_does_not_count", ms);
+    nn_nodes_forgive(&core->blocks->nodes, ms);
+    nn_leases_forgive(core->leases, ms);
+    core->snapshot_stale = true;
+}
+
+void
 nn_core_run(void *arg)
 {
     struct nn_core *core = arg;
+    uint64_t ran_ms = nn_core_mono_ms(core), now_ms;
     size_t max = core->nn->conf.group_max, n;
     struct nn_post **posts = mem_calloc(max, sizeof *posts);
     enum rc rc;
@@ -675,6 +687,9 @@ nn_core_run(void *arg)
         rc = queue_take_many(core->nn->core_queue, next_deadline_ms(core), (void **)posts, max, &n);
         if (rc == RC_STOPPED || nn_has_failed(core->nn))
             break;
+        if ((now_ms = nn_core_mono_ms(core)) - ran_ms > ASLEEP_MS)
+            nn_core_woke(core, now_ms - ran_ms);
+        ran_ms = now_ms;
         nn_core_group(core, posts, rc == RC_OK ? n : 0);
         if (nn_has_failed(core->nn))
             break;

@@ -64,6 +64,9 @@ enum rc nn_core_format(struct nn_core *core, const struct nn_edit *e, struct why
 enum rc nn_core_load(struct nn_core *core, struct why *why) MUST_CHECK;
 void nn_core_free(struct nn_core *core);
 
+/* The process did not run for ms: a silence of that long says nothing about DataNodes and writers. */
+void nn_core_woke(struct nn_core *core, uint64_t ms);
+
 void nn_core_run(void *core);       /* the thread; until nn->core_queue is stopped and empty, or it failed */
 
 /* One group: posts[0..n) in order, then what is due.  Calls are ended. */

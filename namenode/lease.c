@@ -92,12 +92,23 @@ nn_lease_renew(struct nn_core *core, struct span name, struct why *why)
     return RC_OK;
 }
 
+void
+nn_leases_forgive(struct nn_leases *l, uint64_t ms)
+{
+    struct holder *h, *next;
+
+    l->started_ms += ms;
+    HASH_ITER(hh, l->holders, h, next)
+        h->renewed_ms += ms;
+}
+
 uint64_t
 nn_lease_idle_ms(const struct nn_core *core, struct span name)
 {
     const struct holder *h = find_holder(core->leases, name);
+    uint64_t since_ms = h == NULL ? core->leases->started_ms : h->renewed_ms, now_ms = nn_core_mono_ms(core);
 
-    return nn_core_mono_ms(core) - (h == NULL ? core->leases->started_ms : h->renewed_ms);
+    return now_ms > since_ms ? now_ms - since_ms : 0;       /* forgiven time may reach beyond now */
 }
 
 static enum rc
@@ -352,7 +363,7 @@ forget_idle(struct nn_core *core, uint64_t limit_ms)
     struct holder *h, *next;
 
     HASH_ITER(hh, l->holders, h, next) {
-        if (now - h->renewed_ms <= 2 * limit_ms)
+        if (now <= h->renewed_ms + 2 * limit_ms)
             continue;
         HASH_DELETE(hh, l->holders, h);
         mem_free(h);

@@ -28,6 +28,9 @@ enum rc nn_leases_reload(struct nn_core *core, struct why *why) MUST_CHECK;    /
 /* Note that holder is alive.  Memory only: never waits for a commit. */
 enum rc nn_lease_renew(struct nn_core *core, struct span holder, struct why *why) MUST_CHECK;
 
+/* As if each holder had renewed ms later. */
+void nn_leases_forgive(struct nn_leases *l, uint64_t ms);
+
 /* As nn_lease_renew if holder has an open file, else nothing. */
 enum rc nn_lease_renew_known(struct nn_core *core, struct span holder, struct why *why) MUST_CHECK;
 

@@ -203,6 +203,12 @@ nomem:
     return why_rc(why, RC_NOMEM);
 }
 
+void nn_nodes_forgive(struct nn_nodes *t, uint64_t ms)
+{
+    for (size_t i = 0; i < t->count; i++)
+        t->all[i]->heard_ms += ms;
+}
+
 void nn_node_begin(struct nn_nodes *t, struct nn_node *n, uint64_t epoch, uint64_t now_ms, uint64_t wall_ms)
 {
     nn_orders_clear(n);

@@ -122,6 +122,9 @@ enum rc nn_storage_add(struct nn_nodes *t, struct nn_node *n, const char *uuid, 
 /* A new registration: epoch counts up, orders and confirmations of the one before are forgotten. */
 void nn_node_begin(struct nn_nodes *t, struct nn_node *n, uint64_t epoch, uint64_t now_ms, uint64_t wall_ms);
 
+/* As if each node that was heard had been heard ms later. */
+void nn_nodes_forgive(struct nn_nodes *t, uint64_t ms);
+
 /* Alive: registered and not dead.  Stale: silent for longer than stale_ms. */
 static inline bool nn_node_is_live(const struct nn_node *n) { return n->registered && !n->dead; }
 static inline bool nn_node_is_stale(const struct nn_node *n, uint64_t now_ms, uint64_t stale_ms)

@@ -3,6 +3,7 @@
 
 #include "core/base/mem.h"
 #include "namenode/blockmap.h"
+#include "namenode/lease.h"
 #include "namenode/schema.h"
 #include "namenode/txlog.h"
 #include "tests/unit/nn_actors.h"
@@ -176,6 +177,23 @@ START_TEST(lost_node_is_made_up_for_and_its_return_trimmed)
     }
     fake_nn_run(&f, 1000);
     ck_assert_uint_eq(locate("/f", at), 3);
+}
+END_TEST
+
+START_TEST(time_in_which_the_namenode_did_not_run_makes_no_node_dead_and_no_lease_idle)
+{
+    const struct span writer = span_of("writer", 6);
+
+    create("/f", 3);
+    f.now_ms += 3600000;
+    nn_core_woke(f.nn->core, 3600000);
+    fake_nn_run(&f, 0);
+    for (size_t i = 0; i < NODES; i++)
+        ck_assert(!f.nn->core->blocks->nodes.all[i]->dead);
+    ck_assert_uint_lt(nn_lease_idle_ms(f.nn->core, writer), 5000);
+    fake_nn_run(&f, 700000);                            /* it ran, and heard nothing */
+    for (size_t i = 0; i < NODES; i++)
+        ck_assert(f.nn->core->blocks->nodes.all[i]->dead);
 }
 END_TEST
 
@@ -510,6 +528,7 @@ Suite *suite_nn_blocks(void)
     tcase_add_test(tc, repeated_add_block_gets_the_same_block);
     tcase_add_test(tc, third_block_needs_a_replica_of_the_first);
     tcase_add_test(tc, lost_node_is_made_up_for_and_its_return_trimmed);
+    tcase_add_test(tc, time_in_which_the_namenode_did_not_run_makes_no_node_dead_and_no_lease_idle);
     tcase_add_test(tc, deleted_files_replicas_are_ordered_away);
     tcase_add_test(tc, corrupt_replica_is_replaced_and_set_aside);
     tcase_add_test(tc, restart_is_read_only_until_reports_are_in_and_reads_go_on);
