@@ -30,11 +30,12 @@ class Load:
         self.cluster, self.dir = cluster, "/" + name
         self.journal = os.path.join(cluster.folder, name + ".journal")
         self.args = [f"{k}={v}" for k, v in numbers.items()]
+        self.prefix = getattr(cluster, "prefix", [])    # what puts a command on another host
         self.process = None
 
     def start(self):
         cluster = self.cluster
-        self.process = subprocess.Popen([PROGRAM, "run", self.dir, self.journal] + self.args, stdin=subprocess.PIPE,
+        self.process = subprocess.Popen(self.prefix + [PROGRAM, "run", self.dir, self.journal] + self.args, stdin=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, env=cluster.env())
         return self
 
@@ -77,7 +78,7 @@ class Load:
 
     def verify(self, *how):
         """Compare; the counts. Whatever is lost fails."""
-        r = subprocess.run([PROGRAM, "verify", self.journal] + list(how), capture_output=True, text=True,
+        r = subprocess.run(self.prefix + [PROGRAM, "verify", self.journal] + list(how), capture_output=True, text=True,
                            env=self.cluster.env(), timeout=300 * SLOW)
         if r.returncode not in (0, 1) or not r.stdout:
             raise Failed(f"load verify: {r.stdout}{r.stderr}")

@@ -37,7 +37,8 @@ def have_namespaces():
 class Network:
     """A bridge in a namespace of its own, and one namespace a host."""
 
-    def __init__(self):
+    def __init__(self, hosts=HOSTS, conf=None):
+        self.hosts = hosts
         self.tag = f"mr{os.getpid()}"
         self.folder = tempfile.mkdtemp(prefix="millrace-netns-")
         os.chmod(self.folder, 0o755)
@@ -46,7 +47,7 @@ class Network:
         sh("ip", "netns", "add", self.bridge)
         sh("ip", "-n", self.bridge, "link", "add", "br0", "type", "bridge")
         sh("ip", "-n", self.bridge, "link", "set", "br0", "up")
-        for i, host in enumerate(HOSTS):
+        for i, host in enumerate(hosts):
             ns = self.ns(host)
             sh("ip", "netns", "add", ns)
             sh("ip", "-n", ns, "link", "set", "lo", "up")
@@ -57,7 +58,7 @@ class Network:
             for part in ("etc", "var"):
                 os.makedirs(os.path.join(self.folder, host, part), exist_ok=True)
             with open(os.path.join(self.folder, host, "etc", "millrace.conf"), "w") as f:
-                f.write(document("millrace.conf"))
+                f.write(conf or document("millrace.conf"))
 
     def ns(self, host):
         return f"{self.tag}-{host}"
@@ -106,7 +107,7 @@ class Network:
             except subprocess.TimeoutExpired:
                 p.kill()
                 p.wait()
-        for host in HOSTS:
+        for host in self.hosts:
             sh("ip", "netns", "del", self.ns(host), check=False)
         sh("ip", "netns", "del", self.bridge, check=False)
         subprocess.run(["rm", "-rf", self.folder], check=False)
