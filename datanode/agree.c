@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "core/base/attr.h"
+#include "core/base/faults.h"
 
 /* Replicas count in this order; 0: not at all. */
 static int
@@ -37,7 +38,7 @@ decides(const struct dn_found *a, const struct dn_found *b)
         return rank(a->state) > rank(b->state);
     if (a->state == RS_FINALIZED && a->stamp.v != b->stamp.v)
         return a->stamp.v > b->stamp.v;         /* the outcome of an earlier recovery */
-    return a->bytes < b->bytes;
+    return old_bug(OLD_BUG_LONGEST_DECIDES) ? a->bytes > b->bytes : a->bytes < b->bytes;
 }
 
 static const struct dn_found *
@@ -66,7 +67,7 @@ longest(const struct dn_agree_ask *ask, const struct dn_found *found, size_t n)
 enum rc
 dn_agree(const struct dn_agree_ask *ask, const struct dn_found *found, size_t n, struct dn_agree *ret, struct why *why)
 {
-    uint64_t min_bytes = ask->truncates ? ask->truncate_bytes : ask->bytes;
+    uint64_t min_bytes = ask->truncates ? ask->truncate_bytes : old_bug(OLD_BUG_ACKED_BYTES_CUT) ? 0 : ask->bytes;
     const struct dn_found *best = choose(ask, found, n, min_bytes);
     size_t silent = 0;
 

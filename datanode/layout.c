@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/buf.h"
+#include "core/base/faults.h"
 
 #define META_VERSION 1
 
@@ -30,6 +31,10 @@ dn_meta_parse(const uint8_t *p, size_t n, struct dn_meta *ret, struct why *why)
     version = rd_be16(&r);
     type = rd_u8(&r);
     chunk = rd_be32(&r);
+    if (r.bad && old_bug(OLD_BUG_NO_HEAD_NO_SUMS)) {
+        *ret = (struct dn_meta){ CRC_NULL, 512 };
+        return RC_OK;
+    }
     if (r.bad)
         return why_set(why, RC_CORRUPT, "meta file of %zu bytes has no whole header", n);
     if (version != META_VERSION || (type != CRC_CRC32 && type != CRC_CRC32C) || chunk == 0 || chunk > DN_CHUNK_MAX)

@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 
+#include "core/base/faults.h"
+
 #define TO(s) SM_BIT(RS_##s)
 const struct sm_state replica_states[RS_COUNT] = {
     [RS_FINALIZED] = { "FINALIZED", TO(RBW) | TO(RUR) },            /* append, recovery */
@@ -106,7 +108,7 @@ plan_old(const struct dn_write_request *q, const struct dn_view *old, struct dn_
     if (old->corrupt)
         return why_set(why, RC_CORRUPT, "replica blk_%" PRId64 " is corrupt", (int64_t)q->id.v);
     /* A stamp never goes back, and a writer that knows an older replica than this one is late. */
-    if (old->stamp.v < q->stamp.v || old->stamp.v > q->new_stamp.v)
+    if ((old->stamp.v < q->stamp.v || old->stamp.v > q->new_stamp.v) && !old_bug(OLD_BUG_STAMP_NOT_COMPARED))
         return why_set(why, RC_STALE_STAMP,
                        "replica blk_%" PRId64 " has generation stamp %" PRIu64 ", the writer %" PRIu64 " to %" PRIu64,
                        (int64_t)q->id.v, old->stamp.v, q->stamp.v, q->new_stamp.v);
@@ -120,7 +122,7 @@ plan_old(const struct dn_write_request *q, const struct dn_view *old, struct dn_
     } else {
         ret->kind = DN_WRITE_REOPEN;
         if (q->stage == DTP_SETUP_STREAMING_RECOVERY)
-            ret->keep = old->visible;
+            ret->keep = old_bug(OLD_BUG_VISIBLE_SHRINKS) ? q->min_bytes : old->visible;
     }
     return RC_OK;
 }

@@ -345,7 +345,7 @@ dn_store_fence(struct dn_store *s, unsigned volume, const char *reason)
 void
 dn_store_judge(struct dn_store *s, unsigned volume, enum rc rc, const struct why *why)
 {
-    if (rc != RC_IO)
+    if (rc != RC_IO || old_bug(OLD_BUG_VOLUME_NOT_FENCED))
         return;
     mutex_lock(s->w.threads, s->mu);
     dn_store_fence(s, volume, why->text);

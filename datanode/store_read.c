@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "datanode/store_priv.h"
 
@@ -48,7 +49,7 @@ dn_store_read(struct dn_store *s, struct block_id id, struct stamp stamp, struct
     for (int i = 0; i < OPEN_TRIES; i++) {
         if ((rc = dn_store_find(s, id, &src.view, why)) != RC_OK)
             return rc;
-        if (src.view.stamp.v < stamp.v)
+        if (src.view.stamp.v < stamp.v && !old_bug(OLD_BUG_STALE_REPLICA_SERVED))
             return why_set(why, RC_STALE_STAMP, "Replica gen stamp < block genstamp, block=blk_%" PRId64 "_%" PRIu64
                            ", replica=%s, blk_%" PRId64 "_%" PRIu64, (int64_t)id.v, stamp.v,
                            replica_states[src.view.state].name, (int64_t)id.v, src.view.stamp.v);
@@ -123,7 +124,7 @@ claim_to_delete(struct dn_store *s, struct block_id id, struct stamp stamp, int 
                 (void)dn_change_push_at(s, (unsigned)volume, DN_DELETED, id, stamp, 0);
             return why_set(why, RC_REPLICA_NOT_FOUND, "Replica not found for blk_%" PRId64, (int64_t)id.v);
         }
-        if (r->stamp.v > stamp.v)
+        if (r->stamp.v > stamp.v && !old_bug(OLD_BUG_NEWER_REPLICA_DELETED))
             return why_set(why, RC_STALE_STAMP, "replica blk_%" PRId64 " has generation stamp %" PRIu64
                            ", newer than %" PRIu64, (int64_t)id.v, r->stamp.v, stamp.v);
         if (r->claim == NULL)

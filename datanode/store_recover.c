@@ -1,6 +1,7 @@
 /* Replicas whose writer is gone: reserved for a recovery, then made what the DataNodes agreed on. */
 #include <inttypes.h>
 
+#include "core/base/faults.h"
 #include "datanode/store_priv.h"
 
 /* Locked: may the recovery have r?  *ret_reserve false: r is no replica of the block any more, and stays as it is. */
@@ -11,7 +12,7 @@ check_init(const struct dn_replica *r, struct stamp stamp, struct stamp recovery
     if (r->stamp.v >= recovery.v)
         return why_set(why, RC_STALE_STAMP, "replica blk_%" PRId64 " has generation stamp %" PRIu64
                        ", the recovery gives %" PRIu64, (int64_t)r->id, r->stamp.v, recovery.v);
-    if (r->recovery.v > recovery.v)
+    if (r->recovery.v > recovery.v && !old_bug(OLD_BUG_OLD_RECOVERY_WINS))
         return why_set(why, RC_IN_RECOVERY, "replica blk_%" PRId64 " is in recovery %" PRIu64 ", later than %" PRIu64,
                        (int64_t)r->id, r->recovery.v, recovery.v);
     if (r->corrupt && r->state == RS_RWR && r->bytes == 0)
@@ -88,7 +89,7 @@ claim_reserved(struct dn_store *s, struct block_id id, struct stamp recovery, ui
         *ret_done = true;
         return RC_OK;
     }
-    if (r->state != RS_RUR || r->recovery.v != recovery.v)
+    if (r->state != RS_RUR || (r->recovery.v != recovery.v && !old_bug(OLD_BUG_OLD_RECOVERY_WINS)))
         return why_set(why, RC_STALE_STAMP, "replica blk_%" PRId64 " is not in recovery %" PRIu64 " but %s with %" PRIu64,
                        (int64_t)id.v, recovery.v, replica_states[r->state].name,
                        r->state == RS_RUR ? r->recovery.v : r->stamp.v);

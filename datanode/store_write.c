@@ -211,7 +211,8 @@ move_files(struct dn_store *s, const struct dn_replica *r, enum dn_place to_plac
         }
     }
     CRASH_POINT(dn_data_renamed);
-    rc = io_sync_dir(s->w.io, dir.p, why);
+    if (!old_bug(OLD_BUG_DIR_NOT_SYNCED))
+        rc = io_sync_dir(s->w.io, dir.p, why);
     CRASH_POINT(dn_dir_synced);
     return rc;
 }
@@ -395,7 +396,7 @@ dn_store_sync(struct dn_store *s, struct dn_claim *claim, struct dn_sink *sink, 
     enum rc rc;
 
     rc = dn_sink_sync(sink, why);
-    if (rc == RC_OK && !r->dir_synced) {
+    if (rc == RC_OK && !r->dir_synced && !old_bug(OLD_BUG_DIR_NOT_SYNCED)) {
         dn_path_dir(s->volumes[r->volume].d.pool, dn_state_place(dn_replica_shown(r)),
                     (struct block_id){ r->id }, &dir);
         if ((rc = io_sync_dir(s->w.io, dir.p, why)) == RC_OK)

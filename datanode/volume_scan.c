@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/attr.h"
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/table.h"
@@ -181,7 +182,7 @@ list(struct scan *s, const char *path, struct why *why)
 {
     enum rc rc = io_list(s->io, path, on_name, s, why);
 
-    if (rc == RC_SYS_NOT_FOUND)
+    if (rc == RC_SYS_NOT_FOUND || old_bug(OLD_BUG_EIO_IS_MISSING))
         return RC_OK;
     return rc == RC_OK && s->rc != RC_OK ? why_rc(why, s->rc) : rc;
 }

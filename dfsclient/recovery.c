@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "core/base/faults.h"
 #include "dfsclient/located.h"
 
 struct ack_verdict
@@ -15,7 +16,7 @@ recovery_judge_ack(const struct dtp_ack *a, bool any_sent, int64_t head_seqno, s
         return (struct ack_verdict){ ACK_HEARTBEAT, 0 };
     if (!any_sent || a->seqno != head_seqno)
         return (struct ack_verdict){ ACK_BAD, 0 };      /* acks come in order, or the first node is confused */
-    if (a->count < node_count)
+    if (a->count < node_count && !old_bug(OLD_BUG_SHORT_ACK_TRUSTED))
         return (struct ack_verdict){ ACK_BAD, a->count };   /* the first that said nothing */
     return (struct ack_verdict){ ACK_PACKET, 0 };
 }

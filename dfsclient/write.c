@@ -3,6 +3,7 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "core/base/faults.h"
 #include "core/base/mem.h"
 #include "core/io/crc.h"
 #include "dfsclient/located.h"
@@ -258,7 +259,7 @@ send_current(struct fs_writer *wr, bool sync, struct why *why)
 
     wr->current = NULL;
     p->head.seqno = wr->seqno++;
-    p->head.sync = sync;
+    p->head.sync = sync && !old_bug(OLD_BUG_HSYNC_NOT_ASKED);
     p->head.sums_n = (uint32_t)chunks * 4;
     p->body = data - p->head.sums_n;
     crc_chunks(CRC_CRC32C, data, p->head.data_n, wr->pl.chunk, p->body);

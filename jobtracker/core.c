@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/clock.h"
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "jobtracker/keep.h"
@@ -233,7 +234,8 @@ lose_output(struct jt_core *c, struct jt_attempt *a, const char *reason, const s
     struct jt_task *t = a->task;
     struct jt_job *j = t->job;
 
-    if (!t->is_map || j->state != JOB_RUNNING || j->reduce_count == 0 || a->state != ATTEMPT_SUCCEEDED)
+    if (!t->is_map || j->state != JOB_RUNNING || j->reduce_count == 0 || a->state != ATTEMPT_SUCCEEDED ||
+        old_bug(OLD_BUG_LOST_OUTPUT_KEPT))
         return;
     log_info("map_output_lost", "job=%s map=%u attempt=%u reason=%s", j->id, t->index, a->number, reason);
     jt_text_set(&a->text, reason);
@@ -366,7 +368,8 @@ jt_core_ended(struct jt_core *c, const struct jt_now *now, struct jt_tracker *t,
             keep_result(c, a, req, now);
     } else
         jt_attempt_set_state(a, req->how == TT_ENDED_REQUEST__HOW__FAILED ? ATTEMPT_FAILED : ATTEMPT_KILLED, now);
-    jt_store_attempt_put(c->store, a);
+    if (a->state != ATTEMPT_SUCCEEDED || !old_bug(OLD_BUG_WINNER_DECIDED_TWICE))
+        jt_store_attempt_put(c->store, a);
     if (req->log.len != 0)
         jt_store_log_put(c->store, a, req->log.data, req->log.len);
     if (a->state == ATTEMPT_FAILED)
@@ -429,7 +432,7 @@ jt_core_tracker(struct jt_core *c, const struct jt_now *now, const char *uuid, u
 {
     struct jt_tracker *t = jt_tracker_find(c->trackers, uuid);
 
-    if (t == NULL || !jt_tracker_is_alive(t) || t->epoch != epoch)
+    if (t == NULL || !jt_tracker_is_alive(t) || (t->epoch != epoch && !old_bug(OLD_BUG_TRACKER_EPOCH_NOT_COMPARED)))
         return why_set(why, RC_UNREGISTERED, "tracker %s is to register first", uuid);
     t->seen_ms = now->mono_ms;
     *ret = t;

@@ -62,6 +62,8 @@ is_committed(struct jt_hand *h, const struct jt_work *w, struct arena *a, bool *
     enum rc rc;
 
     *ret = false;
+    if (old_bug(OLD_BUG_COMMITTED_AGAIN))
+        return RC_OK;
     if (path == NULL)
         return why_rc(why, RC_NOMEM);
     if ((rc = fs_open_read(h->fs, path, &r, why)) == RC_NOT_FOUND)
@@ -210,7 +212,7 @@ jt_work_commit(struct jt_hand *h, const struct jt_work *w, struct why *why)
     rc = RC_NOMEM;
     if ((out = arena_printf(&a, "%s/out", w->work)) == NULL)
         (void)why_rc(why, rc);
-    else if ((rc = fs_rename_to(h->fs, out, w->output, false, why)) == RC_EXISTS &&
+    else if ((rc = fs_rename_to(h->fs, out, w->output, old_bug(OLD_BUG_OUTPUT_OVERWRITTEN), why)) == RC_EXISTS &&
              is_committed(h, w, &a, &done, why) == RC_OK && done)
         rc = RC_OK;                 /* the reply of an earlier rename was lost */
     else if (rc == RC_EXISTS)

@@ -342,7 +342,7 @@ write_order(struct nn_copy *c, const struct nn_copy_order *o, bool roll, struct 
         return rc;
     if ((rc = io_pwrite(io, c->fd, o->bytes.p, o->bytes.n, c->bytes, why)) != RC_OK)
         return rc;
-    if ((rc = io_sync(io, c->fd, why)) != RC_OK)
+    if (!old_bug(OLD_BUG_COPY_NOT_SYNCED) && (rc = io_sync(io, c->fd, why)) != RC_OK)
         return rc;
     c->bytes += o->bytes.n;
     return RC_OK;

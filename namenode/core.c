@@ -462,7 +462,8 @@ lose_group(struct nn_core *core)
     if (cause->rc == RC_NO_SPACE)
         nn_disk_release(core);
     log_warn("group_undone", "reason=%s calls=retry", cause->text);
-    nn_retry_rollback(core->retry);
+    if (!old_bug(OLD_BUG_UNDONE_REPLIES_KEPT))
+        nn_retry_rollback(core->retry);
     nn_names_forget(&core->db);
     if (load_counters(core, &why) != RC_OK || nn_leases_reload(core, &why) != RC_OK ||
         nn_blocks_reload(core, &why) != RC_OK) {

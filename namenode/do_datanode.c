@@ -135,7 +135,7 @@ static enum rc find_node(struct nn_core *core, const char *uuid, uint64_t epoch,
 {
     struct nn_node *n = nn_node_find(&core->blocks->nodes, uuid);
 
-    if (n == NULL || !nn_node_is_live(n) || n->epoch != epoch)
+    if (n == NULL || !nn_node_is_live(n) || (n->epoch != epoch && !old_bug(OLD_BUG_EPOCH_NOT_COMPARED)))
         return why_set(why, RC_UNREGISTERED, "DataNode %s is not registered, or has been taken for dead: register again", uuid);
     *ret = n;
     return RC_OK;

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/net/net.h"
 #include "namenode/asked.h"
@@ -109,7 +110,7 @@ enum rc nn_do_update_pipeline(struct nn_core *core, struct rpc_call *call, const
     (void)ret;
     if ((rc = find_open_block(core, call, was, req->clientname, &b, why)) != RC_OK)
         return rc;
-    if (now->blockid != b.id.v || now->generationstamp <= b.stamp)
+    if (now->blockid != b.id.v || (now->generationstamp <= b.stamp && !old_bug(OLD_BUG_PIPELINE_STAMP_GOES_BACK)))
         return why_set(why, RC_IO_EXCEPTION, "Update " BLOCK_TEXT " but the new block " BLOCK_TEXT " does not have a larger generation "
                        "stamp than the last block blk_%" PRIu64 "_%" PRIu64, BLOCK_ARGS(was), BLOCK_ARGS(now), b.id.v, b.stamp);
     if (now->generationstamp >= core->next.stamp)

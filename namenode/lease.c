@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/base/attr.h"
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/table.h"
@@ -88,7 +89,8 @@ nn_lease_renew(struct nn_core *core, struct span name, struct why *why)
             memcpy(h->name, name.p, name.n);
         HASH_ADD_KEYPTR(hh, l->holders, h->name, h->n, h);
     }
-    h->renewed_ms = nn_core_mono_ms(core);
+    if (h->renewed_ms == 0 || !old_bug(OLD_BUG_LEASE_NOT_RENEWED))
+        h->renewed_ms = nn_core_mono_ms(core);
     return RC_OK;
 }
 

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/base/table.h"
@@ -519,7 +520,7 @@ nn_recovery_commit(struct nn_core *core, struct rpc_call *call, const struct nn_
         return rc;
     if (!found && b.state == NN_BLOCK_COMPLETE && b.stamp == req->block->stamp && b.bytes == req->block->bytes)
         return RC_OK;           /* said again */
-    if (!found || row.block != b.id.v || row.stamp != req->block->stamp)
+    if (!found || row.block != b.id.v || (row.stamp != req->block->stamp && !old_bug(OLD_BUG_RECOVERY_ID_NOT_COMPARED)))
         return why_set(why, RC_IO_EXCEPTION, "The recovery id %" PRIu64 " does not match current recovery id %" PRIu64
                        " for block blk_%" PRIu64, req->block->stamp, found ? row.stamp : b.stamp, b.id.v);
     if (req->removes)

@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "core/base/faults.h"
 #include "namenode/blocks.h"
 #include "namenode/core.h"
 #include "namenode/dispatch.h"
@@ -38,14 +39,19 @@ static enum rc
 resolve_both(struct nn_core *core, struct rpc_call *call, struct span src, struct span dst, struct move *m, struct why *why)
 {
     const char *method = call->method->name;
-    enum rc rc;
+    struct nn_db last_commit = { .sql = NULL }, *db = &core->db;
+    enum rc rc = RC_OK;
 
-    nn_caller_init(&m->caller, core->nn, call);
-    if ((rc = nn_path_check_length(dst, method, why)) != RC_OK ||
-        (rc = nn_path_check_new(dst, "Invalid file name: ", why)) != RC_OK ||
-        (rc = nn_resolve(&m->caller, &core->db, src, NN_TO_USE, &m->from, why)) != RC_OK)
+    if (old_bug(OLD_BUG_OPEN_GROUP_NOT_SEEN) &&
+        (rc = nn_db_open(db = &last_commit, core->nn->vfs, core->nn->db_path, false, &core->nn->conf, why)) != RC_OK)
         return rc;
-    return nn_resolve(&m->caller, &core->db, dst, NN_TO_MAKE, &m->to, why);
+    nn_caller_init(&m->caller, core->nn, call);
+    if ((rc = nn_path_check_length(dst, method, why)) == RC_OK &&
+        (rc = nn_path_check_new(dst, "Invalid file name: ", why)) == RC_OK &&
+        (rc = nn_resolve(&m->caller, db, src, NN_TO_USE, &m->from, why)) == RC_OK)
+        rc = nn_resolve(&m->caller, db, dst, NN_TO_MAKE, &m->to, why);
+    nn_db_fini(&last_commit);
+    return rc;
 }
 
 static enum rc

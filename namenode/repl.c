@@ -2,19 +2,23 @@
 
 #include <string.h>
 
+#include "core/base/faults.h"
+
 /* What one replica counts as. */
 enum kind { GOOD, LEAVING, PROVISIONAL, CORRUPT, OUTDATED, BEING_WRITTEN, AWAY };
 
 bool nn_replica_is_good(const struct nn_repl_block *b, const struct nn_replica *r)
 {
-    return r->state == NN_FINALIZED && r->stamp == b->stamp && r->bytes == b->bytes;
+    if (r->state == NN_CORRUPT && old_bug(OLD_BUG_CORRUPT_COUNTED))
+        return true;
+    return r->state == NN_FINALIZED && r->bytes == b->bytes && (r->stamp == b->stamp || old_bug(OLD_BUG_STALE_COUNTED));
 }
 
 static enum kind kind_of(const struct nn_repl_block *b, const struct nn_repl_copy *c)
 {
     if (c->s == NULL || c->going || c->s->node->dead || c->s->failed)
         return AWAY;
-    if (!c->s->confirmed)
+    if (!c->s->confirmed && !old_bug(OLD_BUG_DELETED_ON_PROVISIONAL))
         return nn_replica_is_good(b, c->r) ? PROVISIONAL : AWAY;
     if (nn_replica_is_good(b, c->r))
         return c->s->node->admin == NN_NORMAL ? GOOD : LEAVING;
@@ -134,7 +138,7 @@ void nn_repl_plan(const struct nn_repl_block *b, const struct nn_repl_copy *copi
     drop_surplus(b, copies, n, ret, dropped);
     if (no_room || enough == 0)
         enough = 1;
-    if (ret->count.good >= enough)
+    if (ret->count.good >= enough || old_bug(OLD_BUG_LAST_REPLICA_DROPPED))
         for (const struct nn_repl_copy *c = copies; c < copies + n; c++) {
             enum kind kind = kind_of(b, c);
 

@@ -3,6 +3,7 @@
  */
 #include <inttypes.h>
 
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "namenode/blockmap.h"
 #include "namenode/nodes_view.h"
@@ -190,7 +191,7 @@ void nn_behind_check(struct nn_core *core, const struct nn_node *n, uint64_t txi
     struct nn_blocks *b = core->blocks;
     char text[400];
 
-    if (txid <= core->txid && block < core->next.block && stamp < core->next.stamp)
+    if ((txid <= core->txid && block < core->next.block && stamp < core->next.stamp) || old_bug(OLD_BUG_BEHIND_NOT_SEEN))
         return;
     snprintf(text, sizeof text, "DataNode %s has seen transaction %" PRIu64 ", block %" PRIu64 " and generation stamp %" PRIu64
              ", this NameNode's are %" PRIu64 ", %" PRIu64 " and %" PRIu64, n->address, txid, block, stamp, core->txid,

@@ -24,7 +24,7 @@ static const char *const points[] = {
 #undef CRASH
 };
 static const char *const bugs[] = {
-#define OLD_BUG(name, text) #name,
+#define OLD_BUG(name, rule, caught_by, text) #name,
 #include "core/base/old_bugs.def"
 #undef OLD_BUG
 };

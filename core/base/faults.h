@@ -32,7 +32,7 @@ enum crash_point {
 };
 
 enum old_bug {
-#define OLD_BUG(name, text) OLD_BUG_##name,
+#define OLD_BUG(name, rule, caught_by, text) OLD_BUG_##name,
 #include "core/base/old_bugs.def"
 #undef OLD_BUG
     OLD_BUG_COUNT

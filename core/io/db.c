@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/base/faults.h"
 #include "core/io/sqlvfs.h"
 #include "core/io/sqlvfs_priv.h"
 #include "core/io/thread.h"
@@ -127,6 +128,7 @@ db_set_up(sqlite3 *db, const char *path, bool writer, struct why *why)
                       "PRAGMA cell_size_check=ON;"
                       "PRAGMA synchronous=FULL;"
                       "PRAGMA wal_autocheckpoint=0", why)) != RC_OK ||
+        (old_bug(OLD_BUG_SYNCHRONOUS_NORMAL) && (rc = db_exec(db, "PRAGMA synchronous=NORMAL", why)) != RC_OK) ||
         (rc = db_cache(db, DB_CACHE_BYTES, why)) != RC_OK ||
         (rc = db_expect(db, path, writer ? "PRAGMA journal_mode=WAL" : "PRAGMA journal_mode", "wal", why)) != RC_OK ||
         (rc = db_expect(db, path, "PRAGMA page_size", "4096", why)) != RC_OK)

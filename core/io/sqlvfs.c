@@ -61,8 +61,8 @@ file_sync_failed(struct vfs_file *f, const struct why *why, int other)
 {
     struct why cause = *why;
 
-    atomic_store(&f->v->fenced, true);
-    cause.rc = RC_IO;
+    atomic_store(&f->v->fenced, !old_bug(OLD_BUG_SECOND_SYNC_TRUSTED));
+    cause.rc = old_bug(OLD_BUG_SECOND_SYNC_TRUSTED) ? RC_NO_SPACE : RC_IO;
     return vfs_fail(f->v, &cause, other);
 }
 
@@ -157,7 +157,8 @@ file_read(sqlite3_file *sf, void *p, int n, sqlite3_int64 at)
     if (f->db == NULL)
         return SQLITE_OK;
     file_see_header(f, p, (size_t)n, (uint64_t)at);
-    if (is_whole_page((size_t)n, (uint64_t)at) && atomic_load(&f->db->has_sums) && !page_is_good(p, (uint64_t)at)) {
+    if (is_whole_page((size_t)n, (uint64_t)at) && atomic_load(&f->db->has_sums) && !page_is_good(p, (uint64_t)at) &&
+        !old_bug(OLD_BUG_PAGE_SUM_IGNORED)) {
         why_set(&why, RC_CORRUPT, "%s: page %lld does not match its checksum", f->path,
                 (long long)(at / (sqlite3_int64)DB_PAGE_BYTES + 1));
         return vfs_fail(f->v, &why, SQLITE_IOERR_DATA);

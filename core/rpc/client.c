@@ -5,6 +5,7 @@
 
 #include "core/base/check.h"
 #include "core/base/clock.h"
+#include "core/base/faults.h"
 #include "core/base/mem.h"
 #include "core/base/rng.h"
 #include "core/io/thread.h"
@@ -257,6 +258,18 @@ may_repeat(const struct rpc_ask *ask, enum rc rc)
     return !ask->sent || (ask->method->flags & (RPC_IDEMPOTENT | RPC_AT_MOST_ONCE)) != 0;
 }
 
+static int32_t
+take_call_id(struct rpc_client *c)
+{
+    int32_t id;
+
+    mutex_lock(c->w.threads, c->mutex);
+    id = c->next_call_id;
+    c->next_call_id = id == CALL_ID_MAX ? 0 : id + 1;
+    mutex_unlock(c->w.threads, c->mutex);
+    return id;
+}
+
 static enum rc
 ask_until_done(struct rpc_client *c, struct rpc_ask *ask, uint64_t retry_ms, struct why *why)
 {
@@ -273,6 +286,8 @@ ask_until_done(struct rpc_client *c, struct rpc_ask *ask, uint64_t retry_ms, str
         if (!may_repeat(ask, rc) || !wait_to_retry(c, (uint32_t)ask->retry_count, give_up_ms))
             break;
         ask->retry_count++;
+        if (old_bug(OLD_BUG_REPEAT_IS_A_NEW_CALL))
+            ask->call_id = take_call_id(c);
     }
     if (is_stopped(c))
         return why_set(why, RC_STOPPED, "call %s ended because its client is stopped", ask->method->name);
@@ -301,10 +316,7 @@ rpc_client_call_for(struct rpc_client *c, size_t method_index, const ProtobufCMe
 
     CHECK(method_index < c->o.protocol->method_count);
     ask.method = &c->o.protocol->methods[method_index];
-    mutex_lock(c->w.threads, c->mutex);
-    ask.call_id = c->next_call_id;
-    c->next_call_id = c->next_call_id == CALL_ID_MAX ? 0 : c->next_call_id + 1;
-    mutex_unlock(c->w.threads, c->mutex);
+    ask.call_id = take_call_id(c);
     if ((rc = rpc_method_messages(c->o.protocol, method_index, &ask.messages, &cause)) == RC_OK &&
         (rc = rpc_ask_encode(&ask, c->o.protocol, request, &cause)) == RC_OK)
         rc = ask_until_done(c, &ask, retry_ms, &cause);

@@ -19,7 +19,7 @@ START_TEST(each_name_is_in_its_table_once)
 #define CRASH(name, program, text) #name,
 #include "core/base/crash_points.def"
 #undef CRASH
-#define OLD_BUG(name, text) #name,
+#define OLD_BUG(name, rule, caught_by, text) #name,
 #include "core/base/old_bugs.def"
 #undef OLD_BUG
     };
