@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "core/base/faults.h"
 #include "core/base/mem.h"
 #include "libmr/attempt.h"
 
@@ -21,15 +22,18 @@ gather(struct attempt *a)
         a->readers[i].fd = -1;
     a->reader_count = maps;
     for (;; got++) {
+        uint32_t at;
+
         attempt_report(a, MR_PHASE_SHUFFLE, maps ? (double)got / maps : 1, false);
         attempt_try(a, a->host->ops->next_segment(a->host, &seg, &more, a->why));
         if (!more)
             break;
-        if (seg.map >= maps || a->readers[seg.map].fd >= 0) {
+        at = old_bug(OLD_BUG_FOLD_BY_ARRIVAL) ? got : seg.map;
+        if (at >= maps || a->readers[at].fd >= 0) {
             io_close(a->io, seg.fd);
             attempt_fail(a, why_set(a->why, RC_BUG, "output of map %u came twice or is not of this job", seg.map));
         }
-        seg_reader_init(&a->readers[seg.map], a->io, seg.fd, seg.at, seg.bytes, seg.map);
+        seg_reader_init(&a->readers[at], a->io, seg.fd, seg.at, seg.bytes, at);
         a->progress.counters[MRC_SHUFFLED_MAPS]++;
         a->progress.counters[MRC_REDUCE_SHUFFLE_BYTES] += (int64_t)seg.bytes;
     }

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "core/base/buf.h"
-#include "core/base/faults.h"
 #include "core/base/mem.h"
 #include "core/io/crc.h"
 
@@ -259,7 +258,7 @@ before(const struct seg_merge *m, const struct seg_reader *a, const struct seg_r
         return a->prefix < b->prefix;
     else
         c = seg_compare(a->key, b->key);
-    return c ? c < 0 : !old_bug(OLD_BUG_FOLD_BY_ARRIVAL) && a->source < b->source;
+    return c ? c < 0 : a->source < b->source;
 }
 
 static void

@@ -85,6 +85,16 @@ START_TEST(streaming_recovery_goes_on_from_what_is_acknowledged)
 }
 END_TEST
 
+START_TEST(streaming_recovery_keeps_what_readers_may_have_seen)
+{
+    struct dn_view old = view(RS_RBW, 1001, 3000, 2000);
+    struct dn_write_plan p;
+
+    ck_assert_int_eq(plan(request(DTP_SETUP_STREAMING_RECOVERY, 1001, 1005, 1500, 4000), &old, &p), RC_OK);
+    ck_assert_uint_eq(p.keep, 2000);        /* acknowledged here, though not yet to the writer */
+}
+END_TEST
+
 START_TEST(streaming_recovery_is_refused_outside_its_bounds)
 {
     struct dn_view old = view(RS_RBW, 1001, 3000, 2000), done = view(RS_FINALIZED, 1001, 3000, 3000);
@@ -210,6 +220,7 @@ suite_dn_replica(void)
     tcase_add_test(t, create_replaces_an_older_stamp_only);
     tcase_add_test(t, copy_is_temporary_and_ends_as_its_source_was);
     tcase_add_test(t, streaming_recovery_goes_on_from_what_is_acknowledged);
+    tcase_add_test(t, streaming_recovery_keeps_what_readers_may_have_seen);
     tcase_add_test(t, streaming_recovery_is_refused_outside_its_bounds);
     tcase_add_test(t, stamp_never_goes_back);
     tcase_add_test(t, append_wants_the_whole_finalized_replica);

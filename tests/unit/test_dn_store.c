@@ -545,6 +545,44 @@ START_TEST(failed_sync_fences_the_volume)
 }
 END_TEST
 
+START_TEST(replica_older_than_was_asked_for_is_not_read)
+{
+    struct dn_source src;
+    struct why why;
+
+    make_finalized(7, 1001, 10);
+    ck_assert_int_eq(dn_store_read(store, (struct block_id){ 7 }, (struct stamp){ 1002 }, &src, &why), RC_STALE_STAMP);
+    ck_assert_int_eq(dn_store_read(store, (struct block_id){ 7 }, (struct stamp){ 1001 }, &src, &why), RC_OK);
+    dn_source_fini(store, &src);
+}
+END_TEST
+
+static enum rc
+list_fails(struct io *io, const char *path, bool (*on_name)(void *arg, const char *name), void *arg, struct why *why)
+{
+    return strstr(path, "/finalized/") == NULL ? io_list(io_posix(), path, on_name, arg, why)
+                                               : why_set(why, io == NULL ? RC_BUG : RC_IO, "input/output error");
+}
+
+START_TEST(directory_that_cannot_be_read_is_not_an_empty_one)
+{
+    struct io_ops ops = *io_posix()->ops;
+    struct io failing = { &ops };
+    struct why why;
+    enum rc rc;
+
+    make_finalized(7, 1001, 10);
+    dn_store_free(store);
+    ops.list = list_fails;
+    world.io = &failing;
+    rc = open_store(&why);
+    world.io = io_posix();
+    ck_assert_int_ne(rc, RC_OK);            /* none of its volumes may fail */
+    ck_assert_int_eq(open_store(&why), RC_OK);
+    ck_assert(is_there(7));
+}
+END_TEST
+
 START_TEST(damage_is_reported_once)
 {
     struct dn_change c[16];
@@ -757,6 +795,8 @@ suite_dn_store(void)
     tcase_add_test(t, directory_in_use_is_refused);
     tcase_add_test(t, highest_numbers_are_remembered);
     tcase_add_test(t, failed_sync_fences_the_volume);
+    tcase_add_test(t, replica_older_than_was_asked_for_is_not_read);
+    tcase_add_test(t, directory_that_cannot_be_read_is_not_an_empty_one);
     tcase_add_test(t, damage_is_reported_once);
     tcase_add_test(t, damage_of_an_older_stamp_is_not_reported);
     tcase_add_test(t, data_without_checksums_are_corrupt);

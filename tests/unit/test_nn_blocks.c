@@ -383,6 +383,11 @@ START_TEST(recovered_pipeline_makes_older_stamps_outdated)
     ck_assert_uint_eq(locate("/f", at), 2);
     newer = b;
     newer.stamp = now.generationstamp;
+    now.generationstamp = b.stamp;
+    c = fake_start(&f, "updatePipeline", &p.base);              /* back to the stamp that was */
+    ck_assert(c->failed);
+    ck_assert_int_eq(c->why.rc, RC_IO_EXCEPTION);
+    fake_end(c);
     dn_change(nodes[0], DN_CHANGE__KIND__RECEIVED, newer);
     dn_change(nodes[1], DN_CHANGE__KIND__RECEIVED, newer);
     dn_change(nodes[2], DN_CHANGE__KIND__RECEIVED, b);          /* the one that was cut off comes back */
@@ -392,6 +397,22 @@ START_TEST(recovered_pipeline_makes_older_stamps_outdated)
     ck_assert_uint_eq(dn_orders(nodes[2], &o, &what, NULL), 1);
     ck_assert_int_eq((int)o.kind, DN_ORDER__KIND__DELETE);
     ck_assert_uint_eq(what.stamp, b.stamp);
+}
+END_TEST
+
+START_TEST(word_of_an_earlier_registration_is_refused)
+{
+    DnHeartbeatRequest q = DN_HEARTBEAT_REQUEST__INIT;
+    uint64_t before = dn[0].epoch;
+    struct fake_call *c;
+
+    dn_register(0);                                             /* it was started again */
+    q.node_uuid = dn[0].uuid;
+    q.epoch = before;
+    c = fake_start(&f, "heartbeat", &q.base);                   /* sent before that, and late */
+    ck_assert(c->failed);
+    fake_end(c);
+    dn_heartbeat(0);
 }
 END_TEST
 
@@ -535,6 +556,7 @@ Suite *suite_nn_blocks(void)
     tcase_add_test(tc, change_asked_for_during_a_start_waits_for_its_end);
     tcase_add_test(tc, namenode_that_is_behind_stays_read_only_and_deletes_nothing);
     tcase_add_test(tc, recovered_pipeline_makes_older_stamps_outdated);
+    tcase_add_test(tc, word_of_an_earlier_registration_is_refused);
     tcase_add_test(tc, held_orders_call_is_answered_when_there_is_something_or_time_is_up);
     tcase_add_test(tc, log_replayed_gives_equal_tables);
     tcase_add_test(tc, leaving_node_keeps_its_replicas_until_they_are_elsewhere);

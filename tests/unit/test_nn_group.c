@@ -281,6 +281,29 @@ START_TEST(disk_that_is_full_at_the_commit_undoes_the_group_and_the_namenode_goe
 }
 END_TEST
 
+START_TEST(call_of_a_lost_group_that_is_asked_again_runs)
+{
+    RenameRequestProto q1, q2;
+    struct test_call *lost, *again;
+
+    ck_assert_int_eq(fixture_mkdirs(&f, "root", "/a", 0755, NULL), RC_OK);
+    lost = rename_call(&q1, "/a", "/b");
+    again = rename_call(&q2, "/a", "/b");
+    give_id(lost, 5);
+    give_id(again, 5);
+    f.full = true;
+    ck_assert_int_eq(fixture_run(&f, lost), RC_BUSY);
+    f.full = false;
+    f.clock.now_ms += 2000;
+    nn_core_group(f.nn->core, NULL, 0);     /* looks at the disk, which has room */
+    ck_assert_int_eq(fixture_run(&f, again), RC_OK);
+    ck_assert(!again->encoded);             /* nothing of the first is left that could answer it */
+    ck_assert(fixture_exists(&f, "/b"));
+    fixture_call_free(lost);
+    fixture_call_free(again);
+}
+END_TEST
+
 START_TEST(work_hurried_in_a_lost_group_is_not_tried_again_at_once)
 {
     struct nn_core *core = f.nn->core;
@@ -399,6 +422,7 @@ suite_nn_group(void)
     tcase_add_test(c, refused_call_leaves_nothing_of_its_edits);
     tcase_add_test(c, posted_work_behind_a_lost_transaction_is_done_in_a_later_group);
     tcase_add_test(c, full_database_undoes_the_whole_group_and_tells_everybody_to_retry);
+    tcase_add_test(c, call_of_a_lost_group_that_is_asked_again_runs);
     tcase_add_test(c, work_hurried_in_a_lost_group_is_not_tried_again_at_once);
     tcase_add_test(c, disk_that_is_full_at_the_commit_undoes_the_group_and_the_namenode_goes_on);
     tcase_add_test(c, second_namenode_on_the_same_folder_is_refused_by_name);
