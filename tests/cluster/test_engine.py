@@ -172,6 +172,15 @@ class Engine(ClusterTest):
         self.mr("run", "wordcount", "-input", "/text", "-output", "/there", "--overwrite")
         self.assert_counts("/there")
 
+    def test_output_that_somebody_makes_while_the_job_runs_is_left_alone(self):
+        out, process, job = self.start_job(self.trouble, sleep__ms=1000)
+        wait_for("maps to run", lambda: self.running(job))
+        self.dfs("mkdir", out)
+        stderr = process.communicate(timeout=60 * SLOW)[1]
+        self.assertEqual(process.returncode, 1, stderr)
+        self.assertIn("somebody else", stderr)
+        self.assertEqual(self.dfs("ls", "-C", out).stdout.strip(), "")
+
     def test_two_jobs_at_once_both_end(self):
         a = self.start_job(self.trouble, sleep__ms=100, mapreduce__job__reduces=2)
         b = self.start_job("wordcount", mapreduce__job__reduces=2)
