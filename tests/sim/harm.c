@@ -172,13 +172,16 @@ stop_for_a_while(struct harm *h, struct rng *rng)
     sim_node_pause(m->node, rng_below(rng, rng_below(rng, 4) == 0 ? 60000 : 3000));
 }
 
-/* Mostly the NameNode's: what it answered was done, and will be asked again. */
+/* What was answered was done and will be asked again: mostly the NameNode, perhaps after a restart, by the client. */
 static void
 lose_reply(struct harm *h, struct rng *rng)
 {
-    struct machine *m = rng_below(rng, 4) != 0 ? cluster_machine(h->c, 0) : somebody(h, rng, ALL);
+    struct machine *m = rng_below(rng, 4) != 0 ? &h->c->namenode : somebody(h, rng, ALL);
+    const struct sim_node *to = rng_below(rng, 4) != 0 ? h->c->client.node : NULL;
+    bool dies = rng_below(rng, 3) != 0;
 
-    sim_lose_reply(m->node, 1 + rng_below(rng, 30));
+    h->c->crashes += dies;
+    sim_lose_reply(m->node, to, 1 + rng_below(rng, 10), dies);
 }
 
 void
@@ -186,7 +189,7 @@ harm_do(struct harm *h, struct rng *rng)
 {
     static void (*const faults[])(struct harm *h, struct rng *rng) = {
         crash, crash, crash, crash, crash, crash, crash, cut, isolate, bad_network, fail_disk, fill_disk,
-        slow_down, jump_clock, stop_for_a_while, lose_reply, lose_reply,
+        slow_down, jump_clock, stop_for_a_while, lose_reply, lose_reply, lose_reply,
     };
 
     faults[rng_below(rng, ARRAY_LEN(faults))](h, rng);
@@ -206,6 +209,6 @@ harm_heal(struct harm *h)
         sim_node_crash_at(m->node, SIM_POINT_ANY, 0, SIM_KILL);
         sim_node_pause(m->node, 0);
         sim_disk_fail(m->node, SIM_POINT_SYNC, 0);
-        sim_lose_reply(m->node, 0);
+        sim_lose_reply(m->node, NULL, 0, false);
     }
 }

@@ -77,7 +77,8 @@ replicas_on_name_gone(void *replicas, struct sim_node *n, const char *path, cons
             good += !is_this && is;     /* rot that nobody has met yet cannot be known */
         }
     r->looked_at++;
-    wanted = b->name->least_replicas;   /* an order to delete may be older than the latest wish */
+    /* An order to delete may be older than the latest wish.  What is only set aside, its DataNode could not read. */
+    wanted = to == NULL ? b->name->least_replicas : 1;
     if (good < 1 || good < wanted)
         sim_fail(r->c->s, "%s deletes a good replica of block %" PRIu64 " of %s, %u others are left of %u", sim_node_name(n),
                  b->id, b->name->path, good, wanted);

@@ -81,6 +81,8 @@ struct sim_node {
     int64_t wall_offset_ms;
     unsigned disk_times, net_times; /* slower than others; 0 and 1: not */
     uint64_t lose_reply_in;         /* 0: no */
+    const struct sim_node *lose_reply_to;
+    bool lose_reply_dies;
     struct mem_heap *heap;
     bool is_up, lost_power;
     uint64_t paused_until_us;       /* its fibers do not run before */

@@ -29,7 +29,14 @@ sim_partition(struct sim_node *a, struct sim_node *b, bool cut)
 
 void sim_set_reset_ppm(struct sim *s, uint32_t ppm) { s->options.reset_ppm = ppm; }
 void sim_set_stall_ppm(struct sim *s, uint32_t ppm) { s->stall_ppm = ppm; }
-void sim_lose_reply(struct sim_node *n, uint64_t nth) { n->lose_reply_in = nth; }
+
+void
+sim_lose_reply(struct sim_node *n, const struct sim_node *to, uint64_t nth, bool dies)
+{
+    n->lose_reply_to = to;
+    n->lose_reply_in = nth;
+    n->lose_reply_dies = dies;
+}
 
 void
 sim_clock_jump(struct sim_node *n, int64_t ms)

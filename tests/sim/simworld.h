@@ -110,8 +110,9 @@ void sim_partition(struct sim_node *a, struct sim_node *b, bool cut);
 void sim_cut_way(struct sim_node *from, struct sim_node *to, bool cut);
 void sim_set_reset_ppm(struct sim *s, uint32_t ppm);
 void sim_set_stall_ppm(struct sim *s, uint32_t ppm);    /* messages in a million that take seconds, and may end in a reset */
-/* The nth message from now that n sends to who connected to it is lost, with the connection: what it answers was done. */
-void sim_lose_reply(struct sim_node *n, uint64_t nth);
+/* The nth message from now (0: none) that n sends to `to` (NULL: anybody), who connected to it, is lost with the connection:
+ * what it answers was done.  n dies right after it when dies. */
+void sim_lose_reply(struct sim_node *n, const struct sim_node *to, uint64_t nth, bool dies);
 
 /* n's wall clock jumps; its monotonic one does not. */
 void sim_clock_jump(struct sim_node *n, int64_t ms);
