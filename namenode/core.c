@@ -131,7 +131,7 @@ nn_core_load(struct nn_core *core, struct why *why)
     if ((rc = load_counters(core, why)) != RC_OK || (rc = nn_txlog_last(&core->db, &core->txid, why)) != RC_OK ||
         (rc = nn_retry_new(core->nn->conf.retry_cache_ms, &core->retry, why)) != RC_OK ||
         (!old_bug(OLD_BUG_RETRY_CACHE_FORGOTTEN) &&
-         (rc = nn_retry_load(core->retry, &core->db, nn_core_now_ms(core), why)) != RC_OK) ||
+         (rc = nn_retry_load(core->retry, &core->db, nn_core_mono_ms(core), why)) != RC_OK) ||
         (rc = nn_leases_new(core, &core->leases, why)) != RC_OK ||
         (rc = nn_blocks_new(core, &core->blocks, why)) != RC_OK)
         return rc;
@@ -244,7 +244,7 @@ keep_call(struct nn_core *core, struct rpc_call *call, struct why *why)
             return why_rc(why, RC_NOMEM);
         c.has_reply = true;
         c.reply = span_of(reply, protobuf_c_message_pack(call->reply, reply));
-        if ((rc = nn_retry_add(core->retry, c.client_id, c.call_id, c.at_ms, c.reply, why)) != RC_OK)
+        if ((rc = nn_retry_add(core->retry, c.client_id, c.call_id, nn_core_mono_ms(core), c.reply, why)) != RC_OK)
             return rc;
     }
     if (g->edit_count > 0) {
@@ -716,6 +716,6 @@ enum rc
 nn_periodic_retry_cache(struct nn_core *core, struct why *why)
 {
     (void)why;
-    nn_retry_expire(core->retry, nn_core_now_ms(core));
+    nn_retry_expire(core->retry, nn_core_mono_ms(core));
     return RC_OK;
 }

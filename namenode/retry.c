@@ -10,6 +10,7 @@
 
 #define REPLIES_MAX 500000                  /* the oldest is forgotten first */
 #define LOAD_BYTES ((uint64_t)(64 * MB))    /* of the log, at start */
+#define STEP_MAX_MS 60000
 
 struct key {
     uint8_t client_id[16];
@@ -142,27 +143,41 @@ nn_retry_count(const struct nn_retry *r)
     return HASH_COUNT(r->table);
 }
 
+struct load {
+    struct nn_retry *r;
+    uint64_t now_ms;
+};
+
 static enum rc
 load_call(void *arg, const struct nn_txcall *c, struct why *why)
 {
+    struct load *l = arg;
+
     if (!c->has_client_id || !c->has_reply)
         return RC_OK;
-    return nn_retry_add(arg, c->client_id, c->call_id, c->at_ms, c->reply, why);
+    return nn_retry_add(l->r, c->client_id, c->call_id, l->now_ms, c->reply, why);
 }
 
-/* The first row worth reading: not older than since_ms, and not so far back that reading on would take long. */
+/* The first row worth reading: not older than keep_ms, and not so far back that reading on would take long. */
 static enum rc
-find_start(struct nn_db *db, uint64_t since_ms, uint64_t *ret_txid, struct why *why)
+find_start(struct nn_db *db, uint64_t keep_ms, uint64_t *ret_txid, struct why *why)
 {
     sqlite3_stmt *st = nn_sql(db, SQL_LOG_BACK, why);
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, age_ms = 0, next_ms = 0;
     bool row;
     enum rc rc;
 
     if (st == NULL)
         return why->rc;
     *ret_txid = UINT64_MAX >> 1;
-    while ((rc = nn_step(db, st, &row, why)) == RC_OK && row && nn_column_u64(st, 1) >= since_ms && bytes < LOAD_BYTES) {
+    while ((rc = nn_step(db, st, &row, why)) == RC_OK && row && bytes < LOAD_BYTES) {
+        uint64_t at_ms = nn_column_u64(st, 1);
+
+        if (next_ms > at_ms)
+            age_ms += next_ms - at_ms < STEP_MAX_MS ? next_ms - at_ms : STEP_MAX_MS;
+        if (age_ms > keep_ms)
+            break;
+        next_ms = at_ms;
         *ret_txid = nn_column_u64(st, 0);
         bytes += nn_column_u64(st, 2);
     }
@@ -173,18 +188,19 @@ find_start(struct nn_db *db, uint64_t since_ms, uint64_t *ret_txid, struct why *
 enum rc
 nn_retry_load(struct nn_retry *r, struct nn_db *db, uint64_t now_ms, struct why *why)
 {
+    struct load load = { r, now_ms };
     sqlite3_stmt *st;
     uint64_t from;
     bool row;
     enum rc rc;
 
-    if ((rc = find_start(db, now_ms > r->keep_ms ? now_ms - r->keep_ms : 0, &from, why)) != RC_OK)
+    if ((rc = find_start(db, r->keep_ms, &from, why)) != RC_OK)
         return rc;
     if ((st = nn_sql(db, SQL_LOG_FROM, why)) == NULL)
         return why->rc;
     nn_bind_u64(st, 1, from);
     while ((rc = nn_step(db, st, &row, why)) == RC_OK && row)
-        if ((rc = nn_txlog_read(nn_column_span(st, 1), load_call, r, why)) != RC_OK)
+        if ((rc = nn_txlog_read(nn_column_span(st, 1), load_call, &load, why)) != RC_OK)
             break;
     nn_done(st);
     nn_retry_commit(r);

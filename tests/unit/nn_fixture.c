@@ -21,7 +21,7 @@ mono_us(struct clock *c)
 static uint64_t
 wall_ms(struct clock *c)
 {
-    return 1700000000000 + ((struct fixture_clock *)c)->now_ms;
+    return 1700000000000 + ((struct fixture_clock *)c)->now_ms + ((struct fixture_clock *)c)->jump_ms;
 }
 
 static enum rc

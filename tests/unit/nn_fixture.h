@@ -17,6 +17,7 @@
 struct fixture_clock {
     struct clock clock;
     uint64_t now_ms;
+    uint64_t jump_ms;           /* of the wall clock alone */
 };
 
 struct nn_fixture {

@@ -131,8 +131,41 @@ START_TEST(reply_older_than_the_limit_is_forgotten_at_a_restart)
     give_id(first, 5);
     ck_assert_int_eq(fixture_run(&f, first), RC_OK);
     fixture_call_free(first);
-    f.clock.now_ms += f.conf.retry_cache_ms + 1;
+    for (int i = 0; i < 12; i++) {
+        char dir[16];
+
+        (void)snprintf(dir, sizeof dir, "/later%d", i);
+        f.clock.now_ms += f.conf.retry_cache_ms / 10;
+        ck_assert_int_eq(fixture_mkdirs(&f, "root", dir, 0755, NULL), RC_OK);
+    }
     fixture_reopen(&f);
+    ck_assert_uint_eq(nn_retry_count(f.nn->core->retry), 0);
+}
+END_TEST
+
+START_TEST(reply_is_kept_over_a_jump_of_the_wall_clock_and_a_restart)
+{
+    RenameRequestProto q1, q2;
+    struct test_call *first, *again;
+
+    ck_assert_int_eq(fixture_mkdirs(&f, "root", "/a", 0755, NULL), RC_OK);
+    first = rename_call(&q1, "/a", "/b");
+    give_id(first, 5);
+    ck_assert_int_eq(fixture_run(&f, first), RC_OK);
+    fixture_call_free(first);
+    f.clock.jump_ms += 3600000;
+    f.clock.now_ms += 11000;
+    nn_core_group(f.nn->core, NULL, 0);     /* old replies are looked for every ten seconds */
+    ck_assert_uint_eq(nn_retry_count(f.nn->core->retry), 1);
+    ck_assert_int_eq(fixture_mkdirs(&f, "root", "/c", 0755, NULL), RC_OK);
+    fixture_reopen(&f);
+    again = rename_call(&q2, "/a", "/b");
+    give_id(again, 5);
+    ck_assert_int_eq(fixture_run(&f, again), RC_OK);
+    ck_assert(again->encoded && renamed(again));
+    fixture_call_free(again);
+    f.clock.now_ms += f.conf.retry_cache_ms + 11000;
+    nn_core_group(f.nn->core, NULL, 0);
     ck_assert_uint_eq(nn_retry_count(f.nn->core->retry), 0);
 }
 END_TEST
@@ -418,6 +451,7 @@ suite_nn_group(void)
     tcase_add_test(c, call_asked_again_in_the_same_group_gets_the_first_reply);
     tcase_add_test(c, call_asked_again_after_a_restart_gets_the_first_reply);
     tcase_add_test(c, reply_older_than_the_limit_is_forgotten_at_a_restart);
+    tcase_add_test(c, reply_is_kept_over_a_jump_of_the_wall_clock_and_a_restart);
     tcase_add_test(c, failure_is_not_kept_for_a_repeat);
     tcase_add_test(c, refused_call_leaves_nothing_of_its_edits);
     tcase_add_test(c, posted_work_behind_a_lost_transaction_is_done_in_a_later_group);
