@@ -35,6 +35,21 @@ machine_sleep_ms(struct machine *m, uint64_t ms)
     thread_sleep_until(w->threads, clock_deadline(w->clock, ms));
 }
 
+/* The machine's name is what makes a DataNode, a TaskTracker and a client neighbours. */
+static void
+name_node(struct cluster *c, const struct machine *m, struct conf *ret)
+{
+    struct net *net = sim_node_world(m->node)->net;
+    char name[64], pair[128];
+    struct why why;
+
+    if (net->ops->host_name(net, name, sizeof name, &why) != RC_OK)
+        sim_fail(c->s, "host name: %s", why.text);
+    (void)snprintf(pair, sizeof pair, "millrace.node.name=%s", name);
+    if (conf_set_pair(ret, pair, "sim", &why) != RC_OK)
+        sim_fail(c->s, "%s: %s", pair, why.text);
+}
+
 void
 cluster_conf(struct cluster *c, const struct machine *m, unsigned who, struct conf *ret)
 {
@@ -64,6 +79,8 @@ cluster_conf(struct cluster *c, const struct machine *m, unsigned who, struct co
             sim_fail(c->s, "%s: %s", pairs[i], why.text);
     if (who == NN && c->has_copy && conf_set_pair(ret, "dfs.namenode.name.dir=/name,/copy", "sim", &why) != RC_OK)
         sim_fail(c->s, "two name directories: %s", why.text);
+    if (who == DN || who == TT)
+        name_node(c, m, ret);
     if (who != DN)
         return;
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {

@@ -135,7 +135,7 @@ draw(struct asker *k, struct asked *j)
     j->reduces = jobcode_is_map_only(j->code) ? 0 : 1 + (uint32_t)rng_below(rng, 3);
     j->attempts = rng_below(rng, 3) == 0 ? 4 : 20;
     /* A small one makes maps spill; a fold that spills adds up in another order, which the reference does not know. */
-    j->sort_bytes = rng_below(rng, 2) == 0 && j->code != JOBCODE_GROUP ? 4096 : 1 * MB;
+    j->sort_bytes = rng_below(rng, 2) == 0 && j->code != JOBCODE_GROUP ? 64 * KB : 1 * MB;
     j->has_results = rng_below(rng, 4) == 0;
     j->must_succeed = k->jobs->is_healed && j->code != JOBCODE_BAD;
     plan(k, j);
