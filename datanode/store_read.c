@@ -58,7 +58,7 @@ dn_store_read(struct dn_store *s, struct block_id id, struct stamp stamp, struct
             return RC_OK;
         }
         dn_source_fini(s, &src);
-        if (rc != RC_SYS_NOT_FOUND)
+        if (rc != RC_SYS_NOT_FOUND && (rc != RC_IO || i > 0))   /* one failure to read may be nothing */
             break;
         thread_yield(s->w.threads);
     }

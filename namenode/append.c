@@ -76,7 +76,7 @@ choose(const struct nn_core *core, const struct rpc_call *call, const struct nn_
         unsigned rank;
 
         if (s == NULL || s->node->dead || s->failed || r->state != NN_FINALIZED || r->stamp != b->stamp ||
-            r->bytes != b->bytes || nn_drop_is_ordered(m->work, b->id, r->storage))
+            r->bytes != b->bytes || nn_drop_is_ordered(m->work, b->id, r->storage, r->stamp))
             continue;
         if (!s->node->registered) {
             ++*ret_more;

@@ -334,7 +334,7 @@ void nn_block_plan(struct nn_core *core, const struct nn_block *b, const struct 
         const struct nn_storage *s = nn_storage_at(&m->nodes, list->r[i].storage);
 
         scratch[i] = (struct nn_repl_copy){
-            .r = &list->r[i], .s = s, .going = nn_drop_is_ordered(m->work, b->id, list->r[i].storage),
+            .r = &list->r[i], .s = s, .going = nn_drop_is_ordered(m->work, b->id, list->r[i].storage, list->r[i].stamp),
             .expected = s != NULL && is_among(s->node, coming, coming_count),
         };
     }

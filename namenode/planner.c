@@ -137,6 +137,24 @@ static enum rc plan_block(struct nn_core *core, const struct nn_block *b, const 
     return nn_block_weigh(core, b, list, why);
 }
 
+/* A deletion that nobody confirmed; unless the replica is gone, or is newer than the order. */
+static enum rc order_again(struct nn_core *core, const struct nn_drop *late, struct why *why)
+{
+    struct nn_storage *s = nn_storage_at(&core->blocks->nodes, late->storage);
+    const struct nn_replica *r;
+    struct nn_replicas list;
+    enum rc rc;
+
+    if ((rc = nn_roster_get(core->blocks->roster, late->block, &list, why)) != RC_OK)
+        return rc;
+    r = nn_replicas_find(&list, late->storage);
+    if (s == NULL || r == NULL || r->stamp > late->stamp) {
+        (void)nn_drop_done(core->blocks->work, late->block, late->storage);     /* it is there: nn_drop_late gave it */
+        return nn_block_look(core, late->block, why);
+    }
+    return nn_node_is_live(s->node) ? order_drop(core, late->block, late->stamp, s, late->keep_ms, "late", why) : RC_OK;
+}
+
 static enum rc expire(struct nn_core *core, struct why *why)
 {
     struct nn_work *w = core->blocks->work;
@@ -148,13 +166,9 @@ static enum rc expire(struct nn_core *core, struct why *why)
     while ((block = nn_copy_expire(w, now_ms)).v != 0)
         if ((rc = nn_block_look(core, block, why)) != RC_OK)
             return rc;
-    while (again_ms > now_ms && nn_drop_late(w, now_ms, again_ms, &late)) {
-        struct nn_storage *s = nn_storage_at(&core->blocks->nodes, late.storage);
-
-        if (s != NULL && nn_node_is_live(s->node) &&
-            (rc = order_drop(core, late.block, late.stamp, s, late.keep_ms, "late", why)) != RC_OK)
+    while (again_ms > now_ms && nn_drop_late(w, now_ms, again_ms, &late))
+        if ((rc = order_again(core, &late, why)) != RC_OK)
             return rc;
-    }
     return RC_OK;
 }
 
@@ -230,7 +244,7 @@ static enum rc free_one(struct nn_core *core, struct block_id block, bool *ret_d
         if (s == NULL || s->failed)
             continue;
         *ret_done = false;
-        if (!nn_node_is_live(s->node) || nn_drop_is_ordered(m->work, block, s->no))
+        if (!nn_node_is_live(s->node) || nn_drop_is_ordered(m->work, block, s->no, list.r[i].stamp))
             continue;
         /* The block is gone for ever, so whatever stamp the replica has got since. */
         if ((rc = order_drop(core, block, core->next.stamp - 1, s, 0, "file_deleted", why)) != RC_OK)

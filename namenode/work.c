@@ -304,9 +304,11 @@ static void drop_forget(struct nn_work *w, struct drop_one *d)
     mem_free(d);
 }
 
-bool nn_drop_is_ordered(const struct nn_work *w, struct block_id block, uint32_t storage)
+bool nn_drop_is_ordered(const struct nn_work *w, struct block_id block, uint32_t storage, uint64_t stamp)
 {
-    return drop_find(w, block, storage) != NULL;
+    const struct drop_one *d = drop_find(w, block, storage);
+
+    return d != NULL && d->drop.stamp >= stamp;
 }
 
 bool nn_drop_done(struct nn_work *w, struct block_id block, uint32_t storage)

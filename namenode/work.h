@@ -69,7 +69,8 @@ struct nn_drop {
     uint32_t storage;
 };
 enum rc nn_drop_add(struct nn_work *w, const struct nn_drop *drop, uint64_t deadline_ms, struct why *why) MUST_CHECK;
-bool nn_drop_is_ordered(const struct nn_work *w, struct block_id block, uint32_t storage);
+/* Is the replica with this stamp to go?  An order for an older stamp does not touch it. */
+bool nn_drop_is_ordered(const struct nn_work *w, struct block_id block, uint32_t storage, uint64_t stamp);
 bool nn_drop_done(struct nn_work *w, struct block_id block, uint32_t storage);
 /* One whose deadline has passed, to be ordered once more; its deadline becomes again_ms.  False: there is none. */
 bool nn_drop_late(struct nn_work *w, uint64_t now_ms, uint64_t again_ms, struct nn_drop *ret);

@@ -163,14 +163,15 @@ START_TEST(late_deletion_is_ordered_again_and_known_until_done_or_registered)
     ck_assert_int_eq(nn_drop_add(w, &(struct nn_drop){ { 1 }, 7, 0, 4 }, 100, &why), RC_OK);
     ck_assert_int_eq(nn_drop_add(w, &(struct nn_drop){ { 1 }, 7, 60, 5 }, 150, &why), RC_OK);
     ck_assert_int_eq(nn_drop_add(w, &(struct nn_drop){ { 1 }, 7, 0, 4 }, 200, &why), RC_OK);
-    ck_assert(nn_drop_is_ordered(w, (struct block_id){ 1 }, 4));
-    ck_assert(!nn_drop_is_ordered(w, (struct block_id){ 2 }, 4));
+    ck_assert(nn_drop_is_ordered(w, (struct block_id){ 1 }, 4, 7));
+    ck_assert(!nn_drop_is_ordered(w, (struct block_id){ 2 }, 4, 7));
+    ck_assert(!nn_drop_is_ordered(w, (struct block_id){ 1 }, 4, 8));        /* a newer one than the order means */
     ck_assert(nn_drop_late(w, 160, 260, &late));
     ck_assert(late.block.v == 1 && late.storage == 5 && late.stamp == 7 && late.keep_ms == 60);
     ck_assert(!nn_drop_late(w, 160, 260, &late));
-    ck_assert(nn_drop_is_ordered(w, (struct block_id){ 1 }, 5));    /* it may have been carried out */
+    ck_assert(nn_drop_is_ordered(w, (struct block_id){ 1 }, 5, 7));    /* it may have been carried out */
     nn_drop_storage(w, 5);
-    ck_assert(!nn_drop_is_ordered(w, (struct block_id){ 1 }, 5));
+    ck_assert(!nn_drop_is_ordered(w, (struct block_id){ 1 }, 5, 7));
     ck_assert(nn_drop_done(w, (struct block_id){ 1 }, 4));
     ck_assert_uint_eq(nn_work_counts(w).deleting, 0);
     nn_work_free(w);
