@@ -6,6 +6,7 @@
 
 #include "core/base/attr.h"
 #include "core/base/clock.h"
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/rpc/decode.h"
@@ -247,7 +248,9 @@ commit(struct lead *ld, struct why *why)
         if (ld->peers[i].updated || ld->agreed.nothing)
             storages[q.n_storage_uuids++] = ld->peers[i].storage;
     arena_init(&arena, DN_ARENA);
+    CRASH_POINT(dn_recovery_commits);
     rc = dn_link_call(ld->l, ld->epoch, ROW_dn_commit_recovery, &q.base, &arena, DN_CALL_MS, &m, why);
+    CRASH_POINT(dn_recovery_done);
     arena_fini(&arena);
     return rc;
 }
@@ -266,12 +269,14 @@ lead(struct lead *ld, struct why *why)
         }
     if ((rc = dn_agree(&ld->ask, ld->found, ld->n, &ld->agreed, why)) != RC_OK)
         return rc;
+    CRASH_POINT(dn_recovery_agreed);
     for (size_t i = 0; i < ld->n && !ld->agreed.nothing; i++) {
         if (!ld->agreed.takes_part[i])
             continue;
         if (step(ld, i, true, &last) == RC_OK) {
             ld->peers[i].updated = true;
             updated++;
+            CRASH_POINT(dn_recovery_updated);
         } else {
             log_step_failed(ld, i, "update", &last);
         }

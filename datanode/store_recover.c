@@ -125,6 +125,7 @@ dn_store_update_recovered(struct dn_store *s, struct block_id id, struct stamp r
         return rc;
     *ret_volume = claim.r->volume;
     rc = dn_replica_cut(s, &claim, &plan, ret_seq, why);
+    CRASH_POINT(dn_recovery_cut);
     dn_store_release(s, &claim);
     return rc;
 }

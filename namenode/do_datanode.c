@@ -311,5 +311,7 @@ enum rc nn_do_dn_commit_recovery(struct nn_core *core, struct rpc_call *call, co
     if (core->safe_mode || core->disk_full)
         return why_set(why, RC_SAFE_MODE, "Cannot commit block synchronization. Name node is in safe mode.");
     n->heard_ms = nn_core_mono_ms(core);
-    return nn_recovery_commit(core, call, n, req, why);
+    rc = nn_recovery_commit(core, call, n, req, why);
+    CRASH_POINT(nn_recovery_taken);
+    return rc;
 }

@@ -21,7 +21,7 @@ sys.path.insert(0, os.path.join(TOP, "tests", "cluster"))
 sys.path.insert(0, os.path.join(TOP, "tests", "results"))
 
 from harness import SLOW, Cluster, Failed, program, wait_for   # noqa: E402
-from loads import Load, now                     # noqa: E402
+from loads import PROGRAM as LOAD, Load, now    # noqa: E402
 from record import record                       # noqa: E402
 
 REACH = 30      # seconds to get to a point
@@ -50,7 +50,8 @@ class Points:
         self.cluster = Cluster(self.nodes, SETTINGS)
         self.armed = os.path.join(self.cluster.folder, "armed")
         os.environ["MILLRACE_CRASH_FILE"] = self.armed
-        self.rounds, self.want, self.broken = 0, None, []
+        self.rounds, self.want = 0, None
+        self.deaths, self.recoveries = 0, []     # clients killed; what recovers and compares their files
 
     def __enter__(self):
         try:
@@ -121,7 +122,29 @@ class Points:
         self.cluster.dfs("setrep", str(self.random.choice([2, 3, 4])), "/text")
         time.sleep(0.5)
 
+    def dying_writer(self):
+        """A client killed while it writes; its files are recovered, whoever ends meanwhile."""
+        self.deaths += 1
+        load = Load(self.cluster, f"dying{self.deaths}", creators=2, putters=2, getters=0, seed=self.deaths).start()
+        load.warm_up(20)
+        load.kill()
+        process = subprocess.Popen([LOAD, "verify", load.journal, "recover"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   text=True, env=self.cluster.env())
+        self.recoveries.append(process)
+        while os.path.exists(self.armed) and process.poll() is None:
+            time.sleep(0.01)
+
+    def end_recoveries(self, what):
+        """What dying writers left is closed, with every byte that was synced."""
+        while self.recoveries:
+            process = self.recoveries.pop()
+            out, _ = process.communicate(timeout=150 * SLOW)
+            if process.returncode:
+                raise Failed(f"{what}: a client that was killed: {out}\n{self.cluster.log_tails()}")
+
     def stimulus(self, point):
+        if "_recovery_" in point:
+            return self.dying_writer
         if point in ("nn_opened", "nn_loaded"):
             return lambda: self.bounce("nn")
         if point in ("nn_registered", "dn_registering", "dn_reopen_moved", "dn_reopened", "dn_hashes_sent", "nn_range_reported"):
@@ -135,7 +158,7 @@ class Points:
     def crash_at(self, point):
         self.rounds += 1
         k = self.random.choice([1, 1, 2, 3, 7])
-        if point in SELDOM or point[:3] in ("jt_", "tt_") and point not in OFTEN:
+        if point in SELDOM or "_recovery_" in point or point[:3] in ("jt_", "tt_") and point not in OFTEN:
             k = 1
         what = f"seed {self.seed}: {point}:{k}"
         load = Load(self.cluster, f"load{self.rounds}", seed=self.rounds).start()
@@ -146,6 +169,7 @@ class Points:
             job.start()
             self.arm(point, k)
             when, seconds = self.crash(point, what, load)
+            self.end_recoveries(what)
             job.join(150 * SLOW)
             if not result or isinstance(result[0], Exception):
                 raise Failed(f"{what}: the job: {result}\n{self.cluster.log_tails()}")
