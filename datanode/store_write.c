@@ -1,5 +1,6 @@
 /* Replicas that are being written: from the first byte, or a reopening, to finalized. */
 #include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/faults.h"
@@ -10,6 +11,25 @@ set_state(struct dn_replica *r, enum replica_state to)
 {
     if (r->state != (unsigned)to)
         sm_move(replica_states, &r->state, (unsigned)to, "replica", r->id);
+}
+
+/* Locked: which volumes have how little room. */
+static enum rc
+say_full(const struct dn_store *s, const struct dn_choice *choices, uint64_t need, struct why *why)
+{
+    char text[1024] = "";
+    size_t n = 0;
+
+    for (unsigned i = 0; i < s->volume_count && n < sizeof text; i++) {
+        const struct dn_volume *v = &s->volumes[i];
+
+        if (v->failed)
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s %s has failed", i == 0 ? ":" : ",", v->d.dir);
+        else
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s %s has %" PRIu64, i == 0 ? ":" : ",", v->d.dir,
+                                  choices[i].room);
+    }
+    return why_set(why, RC_NO_SPACE, "no volume has room for %" PRIu64 " bytes%s", need, text);
 }
 
 /* Locked: a volume for a new replica of about so many bytes; the wanted one, if it has room. */
@@ -29,7 +49,7 @@ choose_volume(struct dn_store *s, uint64_t need, int wanted, unsigned *ret, stru
         choices[i].room = dn_volume_room(s, i, &capacity);
     }
     if ((best = dn_choose(choices, s->volume_count, need)) < 0)
-        return why_set(why, RC_NO_SPACE, "no volume has room for %" PRIu64 " bytes", need);
+        return say_full(s, choices, need, why);
     for (unsigned i = 0; i < s->volume_count; i++)
         s->volumes[i].choice = choices[i];
     *ret = (unsigned)best;

@@ -70,6 +70,8 @@ set_up(struct pipeline *pl, enum dtp_stage stage, uint64_t new_stamp, struct are
         return RC_OK;
     pl->bad = recovery_blame_setup(link, pl->block.locations, pl->block.location_count);
     pl->sure = true;
+    if (link[0] == '\0' && pl->bad < pl->block.location_count)      /* it speaks of itself */
+        snprintf(link, sizeof link, "%s:%u", pl->block.locations[pl->bad].host, pl->block.locations[pl->bad].data_port);
     return why_set(why, RC_IO_EXCEPTION, "%s from the pipeline, first bad node %s%s%.*s", dtp_status_name(r->status),
                    link[0] != '\0' ? link : "unknown", r->has_message ? ": " : "",
                    r->has_message ? (int)r->message.len : 0, r->has_message ? (const char *)r->message.data : "");

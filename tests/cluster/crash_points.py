@@ -7,6 +7,7 @@ Needs a build with --enable-faults (FAULTS_BIN, default build-faults/bin). For e
 read, a job runs; the point is armed; whichever process passes it ends by SIGKILL and is started again; the load ends and is
 compared with its journal, the job's output with the first one. A point that nothing reaches fails.
 """
+import contextlib
 import os
 import random
 import re
@@ -20,7 +21,7 @@ os.environ["BIN"] = os.environ.get("FAULTS_BIN", os.path.join(TOP, "build-faults
 sys.path.insert(0, os.path.join(TOP, "tests", "cluster"))
 sys.path.insert(0, os.path.join(TOP, "tests", "results"))
 
-from harness import SLOW, Cluster, Failed, program, wait_for   # noqa: E402
+from harness import SLOW, Cluster, Failed, program   # noqa: E402
 from loads import PROGRAM as LOAD, Load, now    # noqa: E402
 from record import record                       # noqa: E402
 
@@ -105,8 +106,9 @@ class Points:
         """Kill a daemon and start it again; it, or another, may end at the point meanwhile."""
         if not os.path.exists(self.armed):
             return
-        self.cluster.kill(name)
-        self.restart(name)
+        with contextlib.suppress(ProcessLookupError, TypeError):       # it has ended at the point just now
+            self.cluster.kill(name)
+            self.restart(name)
 
     def restart(self, name):
         r = subprocess.run([program("millrace"), "start", self.cluster.dir, name], capture_output=True, text=True,
@@ -167,8 +169,10 @@ class Points:
         try:
             load.warm_up(40)
             job.start()
-            self.arm(point, k)
-            when, seconds = self.crash(point, what, load)
+            seconds = None
+            while seconds is None:
+                self.arm(point, k)
+                when, seconds = self.crash(point, what, load)
             self.end_recoveries(what)
             job.join(150 * SLOW)
             if not result or isinstance(result[0], Exception):
@@ -190,7 +194,10 @@ class Points:
         return seconds, counts
 
     def crash(self, point, what, load):
-        """Wait for the end of the process that passes the point, start it again; seconds until service."""
+        """Wait for the end of the process that passes the point, start it again; seconds until service.
+
+        None when it was killed by bounce() at that very moment.
+        """
         stimulate, end = self.stimulus(point), time.monotonic() + REACH * SLOW
         while os.path.exists(self.armed):
             if time.monotonic() > end:
@@ -198,7 +205,13 @@ class Points:
                 raise Failed(f"{what}: nothing reached this point")
             stimulate()
         when = now()
-        for name in wait_for(f"{what}: a daemon to be dead", self.dead):
+        dead = self.dead()
+        while not dead and now() < when + 3 * SLOW:
+            time.sleep(0.02)
+            dead = self.dead()
+        if not dead:
+            return when, None
+        for name in dead:
             self.restart(name)
         return when, load.wait_service(when)
 

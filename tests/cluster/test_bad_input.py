@@ -1,10 +1,15 @@
 """What people and programs get wrong: a clear error that says what, where and what to do; nothing lost; daemons up."""
 import os
+import re
 import socket
 import subprocess
+import sys
 import unittest
 
-from harness import JOBS, Cluster, ClusterTest, main, pattern, program, wait_for
+from harness import JOBS, TOP, Cluster, ClusterTest, main, pattern, program, wait_for
+
+sys.path.insert(0, os.path.join(TOP, "tests", "results"))
+from record import record       # noqa: E402
 
 
 def run(*args, **kw):
@@ -140,11 +145,14 @@ class FullDisks(unittest.TestCase):
         wait_for("the node", lambda: c.dfs("put", little, "/first", check=False).returncode == 0)
         r = c.dfs("put", big, "/big", check=False, timeout=300)
         self.assertEqual(r.returncode, 1)
-        self.assertRegex(r.stderr, "could only be written to 0 of the 1 minReplication nodes|no volume has room")
+        node, volume = re.escape(c.ps()["dn1"]["rpc"]), re.escape(os.path.join(c.dir, "dn1"))
+        self.assertRegex(r.stderr, f"could only be written to 0 of the 1 minReplication nodes.*{node}|"
+                         f"first bad node {node}: no volume has room for [0-9]+ bytes: {volume} has [0-9]+")
         self.assertEqual(c.dfs("cat", "/first", binary=True).stdout, pattern(16 << 20, 2))
         c.dfs("rm", "-r", "-f", "-skipTrash", "/big", "/first", "/big._COPYING_")
         wait_for("space to come back", lambda: c.dfs("put", little, "/again", check=False).returncode == 0, 60)
         self.assertTrue(all(m["state"] == "running" for m in c.ps().values()))
+        record("disk-full-dn", "tests/cluster/test_bad_input.py", {"lost": 0, "node and volume": "named", "deletes": "admitted"}, long=True)
 
     def test_a_full_namenode_refuses_writes_but_deletes(self):
         c = Cluster(1, ["dfs.replication=1"])
@@ -177,6 +185,7 @@ class FullDisks(unittest.TestCase):
         for i in range(made):
             self.assertIn(f"/d{i}-0-", names)
         self.assertEqual(c.ps()["nn"]["state"], "running")
+        record("disk-full-nn", "tests/cluster/test_bad_input.py", {"lost": 0, "names": made * 20, "deletes": "admitted"}, long=True)
 
 
 if __name__ == "__main__":
