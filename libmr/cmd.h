@@ -72,7 +72,8 @@ struct mr_order {
 /* A shared object of which jobs are submitted, one after the other: it travels once, its input is cut once unless it
  * changes.  Borrows c and job_path. */
 struct mr_session;
-enum rc mr_session_open(struct mr_cmd *c, const char *job_path, struct mr_session **ret, struct why *why) MUST_CHECK;
+enum rc mr_session_open(struct mr_cmd *c, const char *job_path, bool of_driver, struct mr_session **ret,
+                        struct why *why) MUST_CHECK;
 void mr_session_close(struct mr_session *s);
 struct fs *mr_session_fs(struct mr_session *s);
 

@@ -122,7 +122,8 @@ run_local(struct mr_cmd *c, const char *job_path, const struct mr_order *o)
 {
     bool terminal = isatty(STDERR_FILENO) != 0;
     struct mr_local l = { .w = &c->w, .conf = &c->conf, .job_path = job_path, .stage = o->stage, .inputs = o->inputs,
-                          .input_count = o->input_count, .output = o->output, .overwrite = o->overwrite, .on_attempt = on_attempt, .arg = &terminal };
+                          .input_count = o->input_count, .output = o->output, .second = o->second, .sides = o->sides,
+                          .side_count = o->side_count, .overwrite = o->overwrite, .on_attempt = on_attempt, .arg = &terminal };
     uint64_t began = clock_mono_ms(c->w.clock);
     struct mr_progress p;
     struct arena a;
@@ -159,9 +160,23 @@ is_word(const char *arg, const char *word)
 struct told {
     struct mr_order o;
     const char **inputs;            /* o.inputs, writable */
+    struct mr_side *sides;          /* o.sides, writable; their names are heap */
     const char *job_path;
     bool local;
 };
+
+/* NAME=PATH; false when it is not that. */
+static bool
+add_side(struct told *t, const char *text)
+{
+    const char *equals = strchr(text, '=');
+    char *name = equals != NULL && equals > text ? mem_strndup(text, (size_t)(equals - text)) : NULL;
+
+    if (name == NULL)
+        return false;
+    t->sides[t->o.side_count++] = (struct mr_side){ .name = name, .path = equals + 1 };
+    return true;
+}
 
 /* Words into t; -1, or the exit status. */
 static int
@@ -172,7 +187,7 @@ parse(struct mr_cmd *c, int argc, char **argv, struct told *t)
     for (int i = 0; i < argc && status == -1; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : NULL;
         bool takes = is_word(argv[i], "-input") || is_word(argv[i], "-output") || is_word(argv[i], "-priority") ||
-                     is_word(argv[i], "-stage");
+                     is_word(argv[i], "-stage") || is_word(argv[i], "-side") || is_word(argv[i], "-second");
 
         if (mr_take_option(c, argc, argv, &i, &status))
             continue;
@@ -184,6 +199,10 @@ parse(struct mr_cmd *c, int argc, char **argv, struct told *t)
             t->o.output = value;
         else if (is_word(argv[i], "-stage"))
             t->o.stage = value;
+        else if (is_word(argv[i], "-second"))
+            t->o.second = value;
+        else if (is_word(argv[i], "-side"))
+            status = add_side(t, value) ? -1 : mr_misused("-side takes NAME=PATH, not %s", value);
         else if (is_word(argv[i], "-priority"))
             t->o.priority = (int32_t)strtol(value, NULL, 10);
         else if (is_word(argv[i], "-local"))
@@ -214,7 +233,7 @@ run_remote(struct mr_cmd *c, const char *job_path, const struct mr_order *o)
     char *id;
     int status;
 
-    if (mr_session_open(c, job_path, &session, &why) != RC_OK)
+    if (mr_session_open(c, job_path, false, &session, &why) != RC_OK)
         return mr_complain(&why);
     arena_init(&a, ARENA);
     if (mr_submit(session, o, &a, &id, &maps, &reduces, &why) != RC_OK) {
@@ -281,19 +300,24 @@ run_told(struct mr_cmd *c, const struct told *t)
 int
 mr_cmd_run(struct mr_cmd *c, int argc, char **argv)
 {
-    struct told t = { .inputs = mem_calloc((size_t)argc + 1, sizeof *t.inputs) };
+    struct told t = { .inputs = mem_calloc((size_t)argc + 1, sizeof *t.inputs),
+                      .sides = mem_calloc((size_t)argc + 1, sizeof *t.sides) };
     char *found = NULL;
     int status;
 
-    if (t.inputs == NULL)
-        return MR_FAILED;
     t.o.inputs = t.inputs;
-    if ((status = parse(c, argc, argv, &t)) == -1) {
+    t.o.sides = t.sides;
+    if (t.inputs == NULL || t.sides == NULL)
+        status = MR_FAILED;
+    else if ((status = parse(c, argc, argv, &t)) == -1) {
         if ((found = find_job(c, t.job_path)) != NULL)
             t.job_path = found;
         status = run_told(c, &t);
     }
+    for (size_t i = 0; i < t.o.side_count; i++)
+        mem_free((char *)(uintptr_t)t.sides[i].name);
     mem_free(found);
+    mem_free(t.sides);
     mem_free(t.inputs);
     return status;
 }

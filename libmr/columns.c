@@ -27,9 +27,21 @@ struct columns {
     bool counted;                   /* the split's first line was seen */
     uint32_t cols;
     size_t rows, rows_max;
-    double **col;
+    double **col;                   /* in run, as is at */
     uint64_t *at;
+    char *run;                      /* run_bytes: head, at, columns: what is cached as it is */
+    size_t run_bytes;
+    int fill_fd;                    /* where runs are left for a later attempt; -1 nowhere */
+    uint64_t filled;
 };
+
+/* The head of a run; its arrays have room for rows_max rows, also in the last one. */
+struct run_head {
+    uint64_t rows, rows_max;
+    uint32_t cols;
+    char pad[44];
+};
+_Static_assert(sizeof(struct run_head) == 64, "arrays behind it are aligned to 64");
 
 static void
 bad_list(struct attempt *a, const char *text)
@@ -101,10 +113,12 @@ set_fields(struct attempt *a, struct columns *c, uint32_t fields)
     }
     c->rows_max = RUN_BYTES / (c->cols * sizeof(double)) / 8 * 8;
     c->rows_max = c->rows_max < RUN_MIN ? RUN_MIN : c->rows_max > RUN_MAX ? RUN_MAX : c->rows_max;
+    c->run_bytes = sizeof(struct run_head) + (c->cols + 1) * c->rows_max * sizeof(double);
+    c->run = attempt_alloc(a, c->run_bytes);
     c->col = attempt_alloc(a, c->cols * sizeof *c->col);
+    c->at = (uint64_t *)(void *)(c->run + sizeof(struct run_head));
     for (uint32_t i = 0; i < c->cols; i++)
-        c->col[i] = attempt_alloc(a, c->rows_max * sizeof **c->col);
-    c->at = attempt_alloc(a, c->rows_max * sizeof *c->at);
+        c->col[i] = (double *)(void *)(c->at + (i + 1) * c->rows_max);
 }
 
 static struct columns *
@@ -125,6 +139,19 @@ columns_new(struct attempt *a)
     return c;
 }
 
+/* Leave the run for a later attempt; without room for it there is none. */
+static void
+keep_run(struct attempt *a, struct columns *c)
+{
+    struct run_head head = { .rows = c->rows, .rows_max = c->rows_max, .cols = c->cols };
+    struct why full;
+
+    memcpy(c->run, &head, sizeof head);
+    if (io_pwrite(a->io, c->fill_fd, c->run, c->run_bytes, c->filled, &full) != RC_OK)
+        c->fill_fd = -1;
+    c->filled += c->run_bytes;
+}
+
 static void
 give_run(struct window *w)
 {
@@ -134,6 +161,8 @@ give_run(struct window *w)
 
     if (c->rows == 0)
         return;
+    if (c->fill_fd >= 0)
+        keep_run(a, c);
     a->progress.counters[MRC_MAP_INPUT_RECORDS] += (int64_t)c->rows;
     c->rows = 0;
     a->job->columns(&a->task, &run);
@@ -230,6 +259,64 @@ add_row(struct window *w, const char *line, size_t len)
         give_run(w);
 }
 
+/* The runs that an earlier attempt left, in its order.  False: they are not whole. */
+static bool
+give_cached(struct window *w, const char *p, size_t n)
+{
+    struct attempt *a = w->a;
+    struct mr_columns run = { .file = a->split->file };
+    struct run_head head;
+
+    for (size_t at = 0; at < n;) {
+        size_t bytes;
+
+        if (n - at < sizeof head)
+            return false;
+        memcpy(&head, p + at, sizeof head);
+        bytes = sizeof head + (head.cols + (size_t)1) * head.rows_max * sizeof(double);
+        if (head.rows_max > RUN_MAX || head.cols > COLS_MAX || head.rows > head.rows_max || n - at < bytes)
+            return false;
+        if (head.cols != run.cols) {
+            run.cols = head.cols;
+            run.col = attempt_alloc(a, head.cols * sizeof *run.col);
+        }
+        run.rows = head.rows;
+        run.at = (const uint64_t *)(const void *)(p + at + sizeof head);
+        for (uint32_t i = 0; i < head.cols; i++)
+            ((const double **)(uintptr_t)run.col)[i] = (const double *)(const void *)(run.at + (i + 1) * head.rows_max);
+        a->progress.counters[MRC_MAP_INPUT_RECORDS] += (int64_t)run.rows;
+        a->job->columns(&a->task, &run);
+        at += bytes;
+        attempt_report(a, MR_PHASE_MAP, (double)at / (double)n, false);
+    }
+    return true;
+}
+
+/* True when the split was served from memory; else c says where to leave it. */
+static bool
+from_cache(struct window *w, struct columns *c)
+{
+    struct attempt *a = w->a;
+    struct mr_cached cached = { .fd = -1 };
+    char *how;
+
+    c->fill_fd = -1;
+    c->filled = 0;
+    if (a->host->ops->cached == NULL || attempt_number(a, "mr.cache", "1", 0, 1) == 0)
+        return false;
+    if ((how = arena_printf(a->arena, "columns %d %d %s", c->separator, c->header, mr_option(&a->task, "mr.csv.columns", ""))) ==
+        NULL)
+        attempt_fail(a, why_rc(a->why, RC_NOMEM));
+    attempt_try(a, a->host->ops->cached(a->host, w->split, how, &cached, a->why));
+    c->fill_fd = cached.fd;
+    if (cached.n == 0)
+        return false;
+    if (!give_cached(w, cached.p, cached.n))
+        attempt_fail(a, why_set(a->why, RC_BUG, "%s: the columns kept in memory are not whole", a->split->path));
+    a->progress.counters[MRC_CACHED_SPLITS]++;
+    return true;
+}
+
 void
 columns_run(struct window *w)
 {
@@ -237,7 +324,12 @@ columns_run(struct window *w)
 
     if (a->columns == NULL)
         a->columns = columns_new(a);
+    if (from_cache(w, a->columns))
+        return;
     a->columns->counted = false;
     window_lines(w, a->columns->header && a->split->start == 0, add_row);
     give_run(w);
+    if (a->columns->fill_fd >= 0)
+        a->host->ops->filled(a->host, w->split);
+    a->columns->fill_fd = -1;
 }

@@ -471,7 +471,7 @@ mr_run_driver(struct mr_cmd *c, const char *job_path, const struct mr_order *ord
     int status;
 
     if (mr_note_check(c->w.io, job_path, &why) != RC_OK || mr_driver_load(job_path, &entry, &why) != RC_OK ||
-        (!local && mr_session_open(c, job_path, &v.session, &why) != RC_OK))
+        (!local && mr_session_open(c, job_path, true, &v.session, &why) != RC_OK))
         return mr_complain(&why);
     arena_init(&v.arena, ARENA);
     buf_init(&v.results, 4 * RESULT_MAX);

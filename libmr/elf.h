@@ -16,6 +16,7 @@ struct mr_elf_job {
     bool map_only;
     enum mr_reader reader;
     enum mr_part partition_by;
+    uint32_t record_bytes, key_bytes;
 };
 
 /* The job of the shared object p[0..n), or its stage of that name (NULL: MR_JOB's).  RC_BAD_JOB when its descriptor cannot

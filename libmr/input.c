@@ -156,8 +156,9 @@ static void
 run_fixed(struct window *w)
 {
     const struct mr_split *s = w->a->split;
-    size_t size = (size_t)attempt_number(w->a, "mr.record.bytes", "", 1, 64 * MB);
-    size_t key = (size_t)attempt_number(w->a, "mr.record.key.bytes", "0", 0, size);
+    const struct mr_job *job = w->a->job;
+    size_t size = job->record_bytes ? job->record_bytes : (size_t)attempt_number(w->a, "mr.record.bytes", "", 1, 64 * MB);
+    size_t key = job->record_bytes ? job->key_bytes : (size_t)attempt_number(w->a, "mr.record.key.bytes", "0", 0, size);
 
     for (w->at = (s->start + size - 1) / size * size; w->at + w->pos < s->start + s->bytes && need(w, size); w->pos += size)
         add_record(w, w->pos, key, size);

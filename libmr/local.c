@@ -220,7 +220,7 @@ host_progress(struct mr_host *h, const struct mr_progress *p)
 
 static const struct mr_host_ops host_ops = {
     host_read, host_scratch, host_map_output, host_next_segment, host_write, host_progress,
-    host_side, host_second,
+    host_side, host_second, NULL, NULL,     /* nothing is kept in memory */
 };
 
 static enum rc
@@ -423,7 +423,8 @@ sample_read(void *arg, const struct mr_split *s, void *p, size_t cap, uint64_t a
 static enum rc
 find_bounds(struct local *c, uint32_t reduces, struct why *why)
 {
-    struct mr_sample s = { .w = c->l->w, .reader = c->job->reader, .splits = c->splits, .split_count = c->split_count,
+    struct mr_sample s = { .w = c->l->w, .reader = c->job->reader,
+                           .record_bytes = c->job->record_bytes, .key_bytes = c->job->key_bytes, .splits = c->splits, .split_count = c->split_count,
                            .options = c->options, .option_count = c->option_count, .reduces = reduces, .read = sample_read,
                            .arg = c };
 

@@ -108,8 +108,8 @@ enum mr_fold {
 enum mr_reader {
     MR_READ_LINES = 0,          /* text: value is a line without its end ("\n" or "\r\n"), key empty */
     MR_READ_KEY_VALUE,          /* text lines: key before the first tab, value after it */
-    MR_READ_FIXED,              /* binary, -D mr.record.bytes=N each; key: the first mr.record.key.bytes (default 0), value:
-                                   the rest */
+    MR_READ_FIXED,              /* binary, record_bytes each, or -D mr.record.bytes=N; key: the first key_bytes, or
+                                   mr.record.key.bytes (default 0), value: the rest */
     MR_READ_PREFIXED,           /* binary: 4 bytes little-endian length, then the record, which is value, key empty; a
                                    file is one split */
     MR_READ_FILE,               /* a whole file, at most 2 GB, is one record: key its path, value its bytes */
@@ -174,6 +174,7 @@ struct mr_job {
     mr_compare_fn *group;       /* keys that compare 0 here are one call of reduce, with the first of them; they must be
                                    neighbours in compare's order.  Default: compare */
     enum mr_part partition_by;
+    uint32_t record_bytes, key_bytes;   /* with MR_READ_FIXED: what -D mr.record.* need not say then */
 };
 
 /* The ELF note by which `mr run` knows a job without loading it. */

@@ -51,7 +51,8 @@ static enum rc
 read_piece(struct sampler *k, struct arena *arena, struct why *why)
 {
     const struct mr_sample *s = k->s;
-    const struct mr_job job = { .abi = MR_ABI, .size = sizeof job, .map = map_keys, .map_only = 1, .reader = s->reader };
+    const struct mr_job job = { .abi = MR_ABI, .size = sizeof job, .map = map_keys, .map_only = 1, .reader = s->reader,
+                                .record_bytes = s->record_bytes, .key_bytes = s->key_bytes };
     struct mr_split piece = *k->split;
     struct mr_spec spec = { .is_map = true, .map_count = 1, .splits = &piece, .split_count = 1, .options = s->options,
                             .option_count = s->option_count, .results = true };
@@ -100,7 +101,7 @@ has_keys(const struct mr_sample *s)
     for (size_t i = 0; i < s->option_count; i++)
         if (strcmp(s->options[i].key, "mr.record.key.bytes") == 0)
             key_bytes = s->options[i].value;
-    return s->reader == MR_READ_KEY_VALUE || (s->reader == MR_READ_FIXED && strcmp(key_bytes, "0") != 0);
+    return s->reader == MR_READ_KEY_VALUE || (s->reader == MR_READ_FIXED && (s->key_bytes > 0 || strcmp(key_bytes, "0") != 0));
 }
 
 enum rc

@@ -11,6 +11,7 @@
 struct mr_sample {
     const struct world *w;
     enum mr_reader reader;
+    uint32_t record_bytes, key_bytes;   /* of the descriptor */
     const struct mr_split *splits;
     size_t split_count;
     const struct mr_option *options;

@@ -22,13 +22,14 @@ struct mr_session {
     size_t code_bytes;
     uint8_t digest[32];
     uint8_t id[16];
+    bool of_driver;                 /* more jobs may follow: workers wait for them */
     bool sent;                      /* the JobTracker has had the code */
     struct fs *fs;
     struct plan *plan;              /* of the last job */
 };
 
 enum rc
-mr_session_open(struct mr_cmd *c, const char *job_path, struct mr_session **ret, struct why *why)
+mr_session_open(struct mr_cmd *c, const char *job_path, bool of_driver, struct mr_session **ret, struct why *why)
 {
     struct mr_session *s = mem_zalloc(sizeof *s);
     enum rc rc;
@@ -37,6 +38,7 @@ mr_session_open(struct mr_cmd *c, const char *job_path, struct mr_session **ret,
         return why_rc(why, RC_NOMEM);
     s->c = c;
     s->job_path = job_path;
+    s->of_driver = of_driver;
     rng_bytes(c->w.rng, s->id, sizeof s->id);
     if ((rc = mr_note_check(c->w.io, job_path, why)) != RC_OK ||
         (rc = io_read_file(c->w.io, job_path, CODE_MAX, &s->code, &s->code_bytes, why)) != RC_OK)
@@ -148,7 +150,7 @@ fill_numbers(const struct conf *conf, const struct mr_session *s, const struct m
     if ((spec->name = o->stage ? arena_printf(a, "%s:%s", name, o->stage) : (char *)name) == NULL)
         return why_rc(why, RC_NOMEM);
     spec->stage = (char *)o->stage;
-    spec->has_session = true;
+    spec->has_session = s->of_driver;
     spec->session = (ProtobufCBinaryData){ sizeof s->id, (uint8_t *)s->id };
     spec->has_code_digest = true;
     spec->code_digest = (ProtobufCBinaryData){ sizeof s->digest, (uint8_t *)s->digest };
@@ -219,7 +221,8 @@ static enum rc
 fill_bounds(struct mr_session *s, const struct mr_elf_job *job, struct arena *a, JtJobSpec *spec, struct why *why)
 {
     struct sampled file = { .fs = s->fs };
-    struct mr_sample m = { .w = &s->c->w, .reader = job->reader, .reduces = spec->reduces, .read = sample_read, .arg = &file };
+    struct mr_sample m = { .w = &s->c->w, .reader = job->reader, .record_bytes = job->record_bytes,
+                           .key_bytes = job->key_bytes, .reduces = spec->reduces, .read = sample_read, .arg = &file };
     struct mr_option *options;
     struct mr_bytes *bounds;
     size_t n = 0;

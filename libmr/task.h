@@ -86,6 +86,13 @@ struct mr_segment {
     uint64_t at, bytes;
 };
 
+/* The parsed columns of a split, in memory from an earlier attempt, or a file to leave them in for a later one. */
+struct mr_cached {
+    const void *p;                  /* n bytes; n 0: none */
+    size_t n;
+    int fd;                         /* to be filled, from 0; the host's; -1: do not */
+};
+
 struct mr_host;
 
 struct mr_host_ops {
@@ -106,6 +113,11 @@ struct mr_host_ops {
     enum rc (*side)(struct mr_host *h, const char *name, struct mr_bytes *ret, struct why *why);
     /* Map: read the second input's file of this map at position `at`; 0 at its end. */
     enum rc (*second)(struct mr_host *h, void *p, size_t cap, uint64_t at, size_t *ret_n, struct why *why);
+    /* Columns of the split as an attempt of the same user that had the same `how` (options of the reader) left them.  p
+     * is good until the attempt ends.  NULL: this host keeps none. */
+    enum rc (*cached)(struct mr_host *h, size_t split, const char *how, struct mr_cached *ret, struct why *why);
+    /* What was to be filled is whole. */
+    void (*filled)(struct mr_host *h, size_t split);
 };
 
 struct mr_host {

@@ -12,7 +12,6 @@
 
 #define EXIT_WAIT_MS 1000
 #define FILES_MS 500                    /* how often the attempt's files are looked at */
-#define LIBRARIES_BYTES (512 * MB)      /* address space that every worker has anyway */
 #define TASK_STATUS_MAX 200
 #define SECOND_ARENA (256 * KB)
 
@@ -79,7 +78,7 @@ send_start(struct talk *k, int log_fd, struct why *why)
     spec.sort_bytes = job->sort_bytes;
     spec.sort_factor = job->sort_factor;
     spec.compress = job->compress;
-    spec.memory_bytes = LIBRARIES_BYTES + job->memory_bytes + 4 * job->sort_bytes + a->job->side_bytes;
+    spec.memory_bytes = tt_memory_limit(k->tt, job) + a->job->side_bytes;
     spec.has_results = true;
     spec.results = job->results && (!a->is_map || job->reduces == 0);
     spec.final_output = !job->results && (!a->is_map || job->reduces == 0);
@@ -401,6 +400,7 @@ tidy(struct talk *k, const struct ending *e)
     tt_unlock(k->tt);
     if (e->how != TT_ENDED_REQUEST__HOW__SUCCEEDED)
         crew_kill(k->tt->crew, &k->worker);
+    talk_end_cache(k, e->how == TT_ENDED_REQUEST__HOW__SUCCEEDED);
     talk_fini(k);
     for (size_t i = 0; i < k->sink_count; i++)
         if (k->sinks[i] != NULL && sink_abandon(k->sinks[i], &why) != RC_OK)

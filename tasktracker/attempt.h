@@ -9,6 +9,7 @@
 #define TASKTRACKER_ATTEMPT_H
 
 #include "tasktracker/attempt_log.h"
+#include "tasktracker/cache.h"
 #include "tasktracker/feed.h"
 #include "tasktracker/fetch.h"
 #include "tasktracker/tt_priv.h"
@@ -19,6 +20,7 @@
 struct talk_input {
     struct fs_reader *reader;       /* to find local blocks; NULL until asked for */
     struct feed *feed;              /* NULL none */
+    char *filling;                  /* key of the cache's entry that the worker fills; NULL none */
 };
 
 /* One conversation.  Only its thread touches it. */
@@ -49,6 +51,8 @@ bool talk_answer(struct talk *k, TkReport *r, enum rc *ret_rc, struct why *why);
 bool talk_segment(struct talk *k, enum rc *ret_rc, struct why *why);
 /* Have the attempt's files grown beyond what it may write?  Then why says so. */
 bool talk_wrote_too_much(struct talk *k, struct why *why);
+/* What was being kept of the input is whole, or goes. */
+void talk_end_cache(struct talk *k, bool succeeded);
 /* Close inputs, files and shuffle. */
 void talk_fini(struct talk *k);
 

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "core/base/buf.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/io/crc.h"
@@ -13,6 +14,8 @@
 #define REPLY_ARENA (256 * MB)
 #define CRC_CHUNK (1 * MB)
 #define SIDE_CHUNK (1 * MB)
+#define SESSION_IDLE_MS 10000       /* a driver's worker waits for its next job */
+#define LIBRARIES_BYTES (512 * MB)  /* address space that every worker has anyway */
 
 struct tt_job *
 tt_job_get(struct tt *tt, uint64_t number)
@@ -56,19 +59,27 @@ output_free(struct tt *tt, struct tt_job *j, struct tt_output *o)
     mem_free(o);
 }
 
+/* [m] */
+static void
+idle_end(struct tt *tt, struct tt_idle *idle)
+{
+    DL_DELETE(tt->idle, idle);
+    tt->idle_count--;
+    crew_kill(tt->crew, &idle->w);
+    crew_close(tt->crew, &idle->w);
+    mem_free(idle->session);
+    mem_free(idle);
+}
+
 void
 tt_job_drop(struct tt *tt, struct tt_job *j)
 {
-    HASH_DEL(tt->jobs, j);
-    while (j->idle != NULL) {
-        struct tt_idle *idle = j->idle;
+    struct tt_idle *idle, *after;
 
-        j->idle = idle->next;
-        tt->idle_count--;
-        crew_kill(tt->crew, &idle->w);
-        crew_close(tt->crew, &idle->w);
-        mem_free(idle);
-    }
+    HASH_DEL(tt->jobs, j);
+    DL_FOREACH_SAFE(tt->idle, idle, after)
+        if (idle->job == j->number && idle->session == NULL)
+            idle_end(tt, idle);
     LL_PREPEND(tt->doomed, j);
 }
 
@@ -418,21 +429,57 @@ tt_output_drop(struct tt *tt, struct tt_job *j, uint32_t map, uint32_t attempt)
 
 /* ---- workers ---- */
 
+uint64_t
+tt_memory_limit(const struct tt *tt, const JtJobSpec *spec)
+{
+    /* A driver's workers keep the columns of their splits mapped. */
+    return LIBRARIES_BYTES + spec->memory_bytes + 4 * spec->sort_bytes + (spec->has_session ? tt->conf.tt_cache_bytes : 0);
+}
+
+/* Who, which driver and which shared object: what a worker may serve further jobs of.  NULL: it serves one only. */
+static char *
+session_of(const struct tt_job *j)
+{
+    const JtJobSpec *spec = j->reply->spec;
+    struct buf b;
+    char *text;
+
+    if (!spec->has_session)
+        return NULL;
+    buf_init(&b, 4 * KB);
+    buf_printf(&b, "%s ", j->reply->user);
+    for (size_t i = 0; i < spec->session.len; i++)
+        buf_printf(&b, "%02x", spec->session.data[i]);
+    for (size_t i = 0; i < TT_DIGEST_BYTES; i++)
+        buf_printf(&b, "%02x", j->code->digest[i]);
+    text = buf_ok(&b) ? mem_strndup((const char *)b.p, b.n) : NULL;
+    buf_fini(&b);
+    return text;
+}
+
 enum rc
 tt_worker_take(struct tt *tt, struct tt_job *j, struct launched *ret, struct why *why)
 {
-    struct tt_idle *idle;
+    uint64_t need = tt_memory_limit(tt, j->reply->spec) + j->side_bytes;
+    char *session = session_of(j);
+    struct tt_idle *idle, *found = NULL;
     enum rc rc;
 
     tt_lock(tt);
-    if ((idle = j->idle) != NULL) {
-        j->idle = idle->next;
+    DL_FOREACH(tt->idle, idle)          /* the last one that waits: its memory is warm */
+        if (idle->job == j->number ||
+            (session != NULL && idle->session != NULL && strcmp(idle->session, session) == 0 && idle->memory_bytes >= need))
+            found = idle;
+    if (found != NULL) {
+        DL_DELETE(tt->idle, found);
         tt->idle_count--;
     }
     tt_unlock(tt);
-    if (idle != NULL) {
-        *ret = idle->w;
-        mem_free(idle);
+    mem_free(session);
+    if (found != NULL) {
+        *ret = found->w;
+        mem_free(found->session);
+        mem_free(found);
         return RC_OK;
     }
     mutex_lock(tt->w->threads, tt->launch);
@@ -450,11 +497,15 @@ tt_worker_keep(struct tt *tt, struct tt_job *j, struct launched *w)
     bool kept = false;
 
     tt_lock(tt);
-    if (!j->forgotten && !tt->stopping && tt->idle_count < tt->conf.map_slots + tt->conf.reduce_slots &&
-        (idle = mem_zalloc(sizeof *idle)) != NULL) {
+    if (!j->forgotten && !tt->stopping && (idle = mem_zalloc(sizeof *idle)) != NULL) {
+        if (tt->idle_count >= tt->conf.map_slots + tt->conf.reduce_slots)
+            idle_end(tt, tt->idle);
         idle->w = *w;
-        idle->next = j->idle;
-        j->idle = idle;
+        idle->job = j->number;
+        idle->session = session_of(j);
+        idle->memory_bytes = tt_memory_limit(tt, j->reply->spec) + j->side_bytes;
+        idle->since_ms = tt_now(tt);
+        DL_APPEND(tt->idle, idle);
         tt->idle_count++;
         kept = true;
     }
@@ -463,4 +514,16 @@ tt_worker_keep(struct tt *tt, struct tt_job *j, struct launched *w)
         crew_kill(tt->crew, w);
         crew_close(tt->crew, w);
     }
+}
+
+void
+tt_workers_reap(struct tt *tt, bool all)
+{
+    struct tt_idle *idle, *after;
+
+    tt_lock(tt);
+    DL_FOREACH_SAFE(tt->idle, idle, after)
+        if (all || (idle->session != NULL && tt_now(tt) - idle->since_ms >= SESSION_IDLE_MS))
+            idle_end(tt, idle);
+    tt_unlock(tt);
 }

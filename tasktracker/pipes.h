@@ -48,6 +48,13 @@ struct pipes_ops {
     enum rc (*memory_file)(struct pipes *p, const char *name, const void *from, size_t n, int *ret_fd, struct why *why);
     /* The whole of one, on the heap; at most limit bytes, else RC_BAD_MESSAGE.  The peer may have made it. */
     enum rc (*memory_read)(struct pipes *p, int fd, size_t limit, uint8_t **ret, size_t *ret_n, struct why *why);
+    /*
+     * A memory file that grows, for another process to write through a descriptor of its own (memory_again) until
+     * memory_seal: from then on nobody can change it.  NULL: there is no such thing.
+     */
+    enum rc (*memory_open)(struct pipes *p, const char *name, int *ret_fd, struct why *why);
+    enum rc (*memory_again)(struct pipes *p, int fd, int *ret_fd, struct why *why);
+    enum rc (*memory_seal)(struct pipes *p, int fd, uint64_t *ret_bytes, struct why *why);
     /* Until one of them is ready, or for timeout_ms (UINT64_MAX: without end). */
     enum rc (*watch)(struct pipes *p, struct pipes_watch *watches, size_t n, uint64_t timeout_ms, struct why *why);
 };

@@ -154,6 +154,39 @@ px_memory_file(struct pipes *p UNUSED, const char *name, const void *from, size_
 }
 
 static enum rc
+px_memory_open(struct pipes *p UNUSED, const char *name, int *ret_fd, struct why *why)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    if (fd < 0)
+        return why_errno(why, errno, "memfd_create");
+    *ret_fd = fd;
+    return RC_OK;
+}
+
+static enum rc
+px_memory_again(struct pipes *p UNUSED, int fd, int *ret_fd, struct why *why)
+{
+    int again = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+
+    if (again < 0)
+        return why_errno(why, errno, "a memory file");
+    *ret_fd = again;
+    return RC_OK;
+}
+
+static enum rc
+px_memory_seal(struct pipes *p UNUSED, int fd, uint64_t *ret_bytes, struct why *why)
+{
+    struct stat st;
+
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0 || fstat(fd, &st) != 0)
+        return why_errno(why, errno, "sealing a memory file");
+    *ret_bytes = (uint64_t)st.st_size;
+    return RC_OK;
+}
+
+static enum rc
 px_memory_read(struct pipes *p UNUSED, int fd, size_t limit, uint8_t **ret, size_t *ret_n, struct why *why)
 {
     struct stat st;
@@ -213,6 +246,9 @@ static const struct pipes_ops px_ops = {
     .receive = px_receive,
     .memory_file = px_memory_file,
     .memory_read = px_memory_read,
+    .memory_open = px_memory_open,
+    .memory_again = px_memory_again,
+    .memory_seal = px_memory_seal,
     .watch = px_watch,
 };
 

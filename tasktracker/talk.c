@@ -1,6 +1,8 @@
 /* What the tracker answers to a worker. */
+#include <inttypes.h>
 #include <string.h>
 
+#include "core/base/buf.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
 #include "libmr/task.h"
@@ -85,6 +87,65 @@ answer_input(struct talk *k, const TkReport *r, enum rc *ret_rc, struct why *why
     o.kind = TK_ORDER__KIND__STREAM;
     said = say(k, &o, fds, 1, ret_rc, why);
     pipes_close(k->tt->crew->pipes, fds[0]);    /* the worker has it */
+    return said;
+}
+
+/* What the split's columns are known by: who reads, how, and which bytes of which blocks. */
+static char *
+cache_key(struct talk *k, const JtSplit *split, const char *how, struct why *why)
+{
+    const struct tt_job *j = k->a->job;
+    struct fs_block *blocks;
+    uint64_t file_bytes;
+    char *key = NULL;
+    struct arena arena;
+    struct buf b;
+    size_t n;
+
+    arena_init(&arena, 1 * MB);
+    buf_init(&b, 64 * KB);
+    /* The last line may end in the next block: one byte more names it. */
+    if (fs_blocks(j->fs, split->path, split->start, split->bytes + 1, &arena, &blocks, &n, &file_bytes, why) == RC_OK) {
+        buf_printf(&b, "%s %s %" PRIu64 "+%" PRIu64 "/%" PRIu64, j->reply->user, how, split->start, split->bytes, file_bytes);
+        for (size_t i = 0; i < n; i++)
+            buf_printf(&b, " %" PRIu64 ".%" PRIu64, blocks[i].id, blocks[i].stamp);
+        key = buf_ok(&b) ? mem_strndup((const char *)b.p, b.n) : NULL;
+    }
+    buf_fini(&b);
+    arena_fini(&arena);
+    return key;
+}
+
+static bool
+answer_cache(struct talk *k, const TkReport *r, enum rc *ret_rc, struct why *why)
+{
+    struct talk_input *in = k->a->map && r->split < k->a->map->n_splits ? &k->inputs[r->split] : NULL;
+    char *key = in && !in->filling && r->name ? cache_key(k, k->a->map->splits[r->split], r->name, why) : NULL;
+    TkOrder o = TK_ORDER__INIT;
+    uint64_t bytes = 0, id = 0;
+    bool said;
+    int fd = -1;
+
+    switch (key ? cache_look(k->tt->cache, key, &fd, &bytes, &id) : CACHE_NONE) {
+    case CACHE_NONE:
+        o.kind = TK_ORDER__KIND__NONE;      /* it reads the input */
+        break;
+    case CACHE_READY:
+        o.kind = TK_ORDER__KIND__CACHED;
+        o.has_bytes = o.has_at = true;
+        o.bytes = bytes;
+        o.at = id;
+        break;
+    case CACHE_FILL:
+        o.kind = TK_ORDER__KIND__FILL;
+        in->filling = key;
+        key = NULL;
+        break;
+    }
+    mem_free(key);
+    said = say(k, &o, &fd, fd >= 0, ret_rc, why);
+    if (fd >= 0)
+        pipes_close(k->tt->crew->pipes, fd);    /* the worker has it */
     return said;
 }
 
@@ -324,6 +385,9 @@ talk_answer(struct talk *k, TkReport *r, enum rc *ret_rc, struct why *why)
     case TK_REPORT__KIND__OUTPUT:
         go_on = answer_output(k, r, ret_rc, why);
         break;
+    case TK_REPORT__KIND__CACHE:
+        go_on = answer_cache(k, r, ret_rc, why);
+        break;
     case TK_REPORT__KIND__SIDE:
         go_on = answer_side(k, r, ret_rc, why);
         break;
@@ -339,6 +403,22 @@ talk_answer(struct talk *k, TkReport *r, enum rc *ret_rc, struct why *why)
     }
     chan_free(&r->base);
     return go_on;
+}
+
+void
+talk_end_cache(struct talk *k, bool succeeded)
+{
+    for (size_t i = 0; k->inputs != NULL && i < k->input_count; i++) {
+        bool whole = false;
+
+        if (k->inputs[i].filling == NULL)
+            continue;
+        for (size_t f = 0; succeeded && k->end != NULL && f < k->end->n_filled; f++)
+            whole = whole || k->end->filled[f] == i;
+        cache_end(k->tt->cache, k->inputs[i].filling, whole);
+        mem_free(k->inputs[i].filling);
+        k->inputs[i].filling = NULL;
+    }
 }
 
 void

@@ -402,6 +402,7 @@ beat_loop(void *arg)
 
     do {
         beat(tt);
+        tt_workers_reap(tt, false);
         tt_lock(tt);
         busy = tt->attempts != NULL;
         tt_unlock(tt);
@@ -531,6 +532,8 @@ tt_start(const struct world *w, const struct conf *conf, struct crew *crew, stru
         rc = why_rc(why, RC_NOMEM);
         goto out;
     }
+    if ((rc = cache_new(w->threads, crew->pipes, conf->tt_cache_bytes, &tt->cache, why)) != RC_OK)
+        goto out;
     log_info("sandbox", "tier=\"%s\"", crew->text);
     if ((rc = open_dir(tt, why)) != RC_OK || (rc = open_clients(tt, why)) != RC_OK ||
         (rc = tt_shuffle_start(tt, why)) != RC_OK)
@@ -590,6 +593,9 @@ tt_stop(struct tt *tt)
         tt_job_drop(tt, j);
     if (tt->m != NULL)
         tt_bury(tt);
+    if (tt->m != NULL)
+        tt_workers_reap(tt, true);
+    cache_free(tt->cache);
     tt_code_fini(tt);
     if (tt->owns_crew)
         crew_stop(tt->crew);

@@ -24,6 +24,7 @@
 #include "core/proto/task.pb-c.h"
 #include "core/rpc/client.h"
 #include "core/rpc/protocols.h"
+#include "tasktracker/cache.h"
 #include "tasktracker/crew.h"
 #include "tasktracker/tt.h"
 
@@ -50,9 +51,14 @@ struct tt_output {
     UT_hash_handle hh;
 };
 
+/* A worker that waits for the next attempt of its job, or of its driver's next job. */
 struct tt_idle {
     struct launched w;
-    struct tt_idle *next;
+    uint64_t job;                   /* number of the last one */
+    char *session;                  /* who and which driver; NULL: of this job only */
+    uint64_t memory_bytes;          /* its limit */
+    uint64_t since_ms;
+    struct tt_idle *prev, *next;    /* longest idle first */
 };
 
 /* A shared object, for the jobs that run it and, for a while, those to come. */
@@ -80,7 +86,6 @@ struct tt_job {
     bool forgotten;                 /* [m] goes with its last attempt */
     struct tt_location *locations;  /* [m] by map */
     struct tt_output *outputs;      /* [m] by key */
-    struct tt_idle *idle;           /* [m] workers that have loaded it */
     /* Constant once READY: */
     TtGetJobReply *reply;
     struct tt_code *code;
@@ -139,7 +144,9 @@ struct tt {
     struct tt_code *codes;          /* [m] */
     struct tt_attempt *attempts;    /* [m] */
     struct tt_metrics metrics;
-    unsigned idle_count;            /* [m] workers kept */
+    struct tt_idle *idle;           /* [m] workers kept, and how many */
+    unsigned idle_count;
+    struct cache *cache;            /* parsed columns */
     unsigned thread_count;          /* [m] of attempts and shuffle connections */
     struct crowd conns;             /* [m] shuffle connections */
     int listener;
@@ -184,6 +191,10 @@ void tt_output_drop(struct tt *tt, struct tt_job *j, uint32_t map, uint32_t atte
 enum rc tt_worker_take(struct tt *tt, struct tt_job *j, struct launched *ret, struct why *why) MUST_CHECK;
 /* Keep it for the job's next attempt, or end it. */
 void tt_worker_keep(struct tt *tt, struct tt_job *j, struct launched *w);
+/* End the workers that have waited for longer than is good; with all: every one. */
+void tt_workers_reap(struct tt *tt, bool all);
+/* What a task may have of addresses. */
+uint64_t tt_memory_limit(const struct tt *tt, const JtJobSpec *spec);
 
 /* ---- code.c ---- */
 /* The shared object of a job's description, added if that brings it; RC_NOT_FOUND: it does not, and it is not here. */

@@ -39,6 +39,15 @@ struct side {
     struct side *next;
 };
 
+/* Columns from the tracker, mapped; kept for the job's and the driver's next attempts. */
+struct kept {
+    uint64_t id;
+    const void *p;
+    size_t n;
+    uint64_t used_by;               /* last job */
+    struct kept *next;
+};
+
 struct worker {
     struct mr_host host;            /* first */
     struct worker_self *self;
@@ -54,7 +63,12 @@ struct worker {
     struct outlet outlets[OUTLETS_MAX];
     size_t outlet_count;
     struct buf result;              /* what a job with results emits last */
+    uint64_t job_number;
     struct side *sides;             /* of the job */
+    struct kept *kept;
+    int fill_fd;                    /* of the split being kept; -1 none */
+    uint32_t *filled;               /* splits; room for all */
+    size_t filled_count;
 };
 
 static struct worker *
@@ -361,6 +375,101 @@ host_side(struct mr_host *h, const char *name, struct mr_bytes *ret, struct why 
     return rc;
 }
 
+/* ---- columns in memory ---- */
+
+static enum rc
+take_kept(struct worker *k, uint64_t id, int fd, uint64_t bytes, struct mr_cached *ret, struct why *why)
+{
+    struct kept *c;
+    enum rc rc;
+
+    for (c = k->kept; c != NULL && c->id != id; c = c->next)
+        continue;
+    if (c == NULL) {
+        if ((c = mem_zalloc(sizeof *c)) == NULL)
+            return why_rc(why, RC_NOMEM);
+        if ((rc = k->self->ops->map(k->self, fd, bytes, &c->p, why)) != RC_OK) {
+            mem_free(c);
+            return rc;
+        }
+        c->id = id;
+        c->n = bytes;
+        LL_PREPEND(k->kept, c);
+    }
+    c->used_by = k->job_number;
+    ret->p = c->p;
+    ret->n = c->n;
+    return RC_OK;
+}
+
+static enum rc
+host_cached(struct mr_host *h, size_t split, const char *how, struct mr_cached *ret, struct why *why)
+{
+    struct worker *k = worker_of(h);
+    TkReport r = TK_REPORT__INIT;
+    TkOrder *o;
+    int fds[CHAN_FDS];
+    size_t n = 0;
+    enum rc rc;
+
+    *ret = (struct mr_cached){ .fd = -1 };
+    if (k->self->ops->map == NULL)
+        return RC_OK;
+    r.kind = TK_REPORT__KIND__CACHE;
+    r.has_split = true;
+    r.split = (uint32_t)split;
+    r.name = (char *)how;
+    if ((rc = ask(k, &r, &o, fds, &n, why)) != RC_OK)
+        return rc;
+    if (o->kind == TK_ORDER__KIND__CACHED && n == 1 && o->bytes > 0) {
+        rc = take_kept(k, o->at, fds[0], o->bytes, ret, why);
+        pipes_close(k->pipes, fds[0]);
+    } else if (o->kind == TK_ORDER__KIND__FILL && n == 1) {
+        ret->fd = k->fill_fd = fds[0];
+    } else if (o->kind == TK_ORDER__KIND__CACHED && n == 1) {
+        pipes_close(k->pipes, fds[0]);      /* a split without rows: reading it is as good */
+    } else if (o->kind != TK_ORDER__KIND__NONE) {
+        rc = why_set(why, RC_BUG, "the tracker answered something else");
+    }
+    chan_free(&o->base);
+    return rc;
+}
+
+static void
+host_filled(struct mr_host *h, size_t split)
+{
+    struct worker *k = worker_of(h);
+
+    k->filled[k->filled_count++] = (uint32_t)split;
+    pipes_close(k->pipes, k->fill_fd);
+    k->fill_fd = -1;
+}
+
+/* Another job begins: what only the last one had goes. */
+static void
+forget_job(struct worker *k)
+{
+    struct side *s;
+    struct kept *c, *after;
+
+    while ((s = k->sides) != NULL) {
+        LL_DELETE(k->sides, s);
+        if (s->bytes.n > 0 && k->self->ops->map != NULL)
+            k->self->ops->unmap(k->self, s->bytes.p, s->bytes.n);
+        else if (s->bytes.n > 0)
+            mem_free((char *)(uintptr_t)s->bytes.p);
+        mem_free(s->name);
+        mem_free(s);
+    }
+    LL_FOREACH_SAFE(k->kept, c, after)
+        if (c->used_by != k->job_number) {
+            LL_DELETE(k->kept, c);
+            k->self->ops->unmap(k->self, c->p, c->n);
+            mem_free(c);
+        }
+    k->job = NULL;                      /* perhaps another stage of the shared object */
+}
+
 static enum rc
 host_second(struct mr_host *h, void *p, size_t cap, uint64_t at, size_t *ret_n, struct why *why)
 {
@@ -428,7 +537,7 @@ host_progress(struct mr_host *h, const struct mr_progress *p)
 
 static const struct mr_host_ops host_ops = {
     host_read, host_scratch, host_map_output, host_next_segment, host_write, host_progress,
-    host_side, host_second,
+    host_side, host_second, host_cached, host_filled,
 };
 
 /* ---- an attempt ---- */
@@ -481,6 +590,8 @@ run(struct worker *k, struct arena *a, struct mr_option *options, struct why *wh
         written[r.n_written++] = k->outlets[i].written;
     }
     r.written = written;
+    r.filled = k->filled;
+    r.n_filled = k->filled_count;
     r.has_result = k->spec->results;
     r.result = (ProtobufCBinaryData){ k->result.n, k->result.p };
     r.index = index.at;
@@ -507,6 +618,12 @@ attempt_fini(struct worker *k)
     k->bounds = NULL;
     mem_free(k->sources);
     mem_free(k->splits);
+    if (k->fill_fd >= 0)
+        pipes_close(k->pipes, k->fill_fd);
+    k->fill_fd = -1;
+    mem_free(k->filled);
+    k->filled = NULL;
+    k->filled_count = 0;
     chan_free(k->spec ? &k->spec->base : NULL);
     k->sources = NULL;
     k->splits = NULL;
@@ -536,6 +653,7 @@ serve_start(struct worker *k, const int fds[CHAN_FDS], struct why *why)
     if ((k->sources = mem_calloc(k->spec->n_splits + 1, sizeof *k->sources)) == NULL ||
         (k->bounds = mem_calloc(k->spec->n_bounds + 1, sizeof *k->bounds)) == NULL ||
         (k->splits = mem_calloc(k->spec->n_splits + 1, sizeof *k->splits)) == NULL ||
+        (k->filled = mem_calloc(k->spec->n_splits + 1, sizeof *k->filled)) == NULL ||
         (options = mem_calloc(k->spec->n_options + 1, sizeof *options)) == NULL) {
         (void)why_rc(why, rc);
         goto out;
@@ -543,6 +661,9 @@ serve_start(struct worker *k, const int fds[CHAN_FDS], struct why *why)
     for (size_t i = 0; i < k->source_count; i++)
         k->sources[i].data_fd = k->sources[i].meta_fd = k->sources[i].stream = -1;
     buf_init(&k->result, RESULT_MAX);
+    if (k->spec->id->job != k->job_number)
+        forget_job(k);
+    k->job_number = k->spec->id->job;
     if ((rc = k->self->ops->prepare(k->self, k->spec, fds[0], fds[2], &k->job, why)) == RC_OK)
         rc = run(k, &a, options, why);
 out:
@@ -568,7 +689,7 @@ worker_refuse(struct pipes *p, int sock, const struct why *why)
 void
 worker_main(struct worker_self *self, int sock)
 {
-    struct worker k = { .host = { &host_ops }, .self = self, .pipes = self->pipes, .sock = sock };
+    struct worker k = { .host = { &host_ops }, .self = self, .pipes = self->pipes, .sock = sock, .fill_fd = -1 };
     ProtobufCMessage *m;
     int fds[CHAN_FDS];
     size_t n;

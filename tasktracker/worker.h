@@ -25,8 +25,9 @@ struct worker_ops {
                        struct why *why);
     void (*flush)(struct worker_self *self);            /* what the job printed */
     void (*leave)(struct worker_self *self, int status) NORETURN;
-    /* The n > 0 bytes of a file of io's, read only, for good.  NULL: there is no such thing, read it. */
+    /* The n > 0 bytes of a file of io's, read only, until unmap.  NULL: there is no such thing, read it. */
     enum rc (*map)(struct worker_self *self, int fd, size_t n, const void **ret, struct why *why);
+    void (*unmap)(struct worker_self *self, const void *p, size_t n);
 };
 
 struct worker_self {

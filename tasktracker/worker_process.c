@@ -62,18 +62,20 @@ px_prepare(struct worker_self *self UNUSED, const TkSpec *spec, int so_fd, int l
 static enum rc
 px_map(struct worker_self *self UNUSED, int fd, size_t n, const void **ret, struct why *why)
 {
-    void *p = mmap(NULL, n, PROT_READ, MAP_SHARED, fd, 0);
+    void *p = mmap(NULL, n, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
 
     if (p == MAP_FAILED)
-        return why_errno(why, errno, "mmap of a side file");
+        return why_errno(why, errno, "mmap of a file from the tracker");
     *ret = p;
     return RC_OK;
 }
 
+static void px_unmap(struct worker_self *self UNUSED, const void *p, size_t n) { (void)munmap((void *)(uintptr_t)p, n); /* it was mapped */ }
+
 static void px_flush(struct worker_self *self UNUSED) { (void)fflush(NULL); /* the job's own streams; it cannot be told */ }
 static NORETURN void px_leave(struct worker_self *self UNUSED, int status) { _exit(status); }
 
-static const struct worker_ops px_ops = { px_prepare, px_flush, px_leave, px_map };
+static const struct worker_ops px_ops = { px_prepare, px_flush, px_leave, px_map, px_unmap };
 
 void
 worker_run(int sock)

@@ -131,7 +131,7 @@ host_second(struct mr_host *h, void *p, size_t cap, uint64_t at, size_t *ret_n, 
 
 static const struct mr_host_ops ops = {
     host_read, host_scratch, host_map_output, host_next_segment, host_write, host_progress,
-    host_side, host_second,
+    host_side, host_second, NULL, NULL,     /* nothing is kept in memory */
 };
 
 static enum rc
