@@ -74,16 +74,14 @@ static inline void linear_derive(enum linear_loss kind, double *z, double *loss,
         linear_hinge(z, loss, y, n);
 }
 
-/* The side data `name`: n doubles, aligned; ends the attempt if it is missing or of another length. */
+/* The side data `name`, n doubles; ends the attempt if it is missing or of another length. */
 static inline const double *linear_side(struct mr_task *t, const char *name, size_t n)
 {
     struct mr_bytes b;
-    double *w = mr_alloc(t, n * sizeof *w);
 
-    if (!mr_side(t, name, &b) || b.n != n * sizeof *w)
+    if (!mr_side(t, name, &b) || b.n != n * sizeof(double))
         mr_fail(t, "the model and the rows have different numbers of features");
-    memcpy(w, b.p, b.n);
-    return w;
+    return (const double *)(const void *)b.p;
 }
 
 #endif

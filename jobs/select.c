@@ -17,6 +17,17 @@ struct condition {
     double number;
 };
 
+static int
+is_known(const char *op)
+{
+    static const char *const known[] = { "=", "!=", "contains", "lt", "le", "gt", "ge" };
+
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (strcmp(op, known[i]) == 0)
+            return 1;
+    return 0;
+}
+
 static void
 setup(struct mr_task *t)
 {
@@ -28,6 +39,8 @@ setup(struct mr_task *t)
     c->value = mr_option(t, "select.value", NULL);
     if (c->value == NULL || c->field == 0)
         mr_fail(t, "select needs -D select.value=V, and -D select.field=N counts from 1");
+    if (!is_known(c->op))
+        mr_fail(t, "select.op must be one of = != contains lt le gt ge");
     c->value_len = strlen(c->value);
     c->number = strtod(c->value, NULL);
 }
@@ -49,10 +62,7 @@ holds(struct mr_task *t, const struct condition *c, struct mr_bytes f)
         return v <= c->number;
     if (strcmp(c->op, "gt") == 0)
         return v > c->number;
-    if (strcmp(c->op, "ge") == 0)
-        return v >= c->number;
-    mr_fail(t, "select.op must be one of = != contains lt le gt ge");
-    return 0;
+    return v >= c->number;
 }
 
 static void
