@@ -179,6 +179,7 @@ jt_core_submit(struct jt_core *c, const struct jt_now *now, const char *user, co
     if (code != NULL)
         jt_keep_code(c, spec->code_digest.data, code, code_bytes);
     jt_keep_results_after(c, j, now);
+    jt_keep_places(c, j);
     jt_store_job_add(c->store, j);
     add_job(c, j);
     drop_oldest(c);

@@ -72,6 +72,8 @@ struct jt_task {
     struct jt_attempt *attempts, *winner;
     struct jt_place **homes;            /* machines with its input, best first; the job's */
     size_t home_count;
+    struct jt_place *kept;              /* machine that has its columns in memory, from the driver's last job; NULL none */
+    uint64_t kept_wait_ms;              /* how long that machine is waited for */
     uint32_t lost_reports;              /* reduces that could not fetch the winner's output */
     struct jt_task *prev, *next;        /* pending list */
 };

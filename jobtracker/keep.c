@@ -7,6 +7,7 @@
 
 #define CODES_KEPT 64               /* shared objects that no job runs */
 #define RESULTS_KEPT_MS (3600 * 1000)
+#define KEPT_WAIT_MS 50             /* a task waits for the machine that has its columns, and twice its last time */
 
 enum rc
 jt_keep_digest(JtJobSpec *spec, const void *code, size_t n, struct why *why)
@@ -53,6 +54,41 @@ is_same_session(const struct jt_job *a, const struct jt_job *b)
 {
     return a->spec->has_session && b->spec->has_session &&
            memcmp(a->spec->session.data, b->spec->session.data, JT_SESSION_BYTES) == 0;
+}
+
+static bool
+is_same_input(const JtMap *a, const JtMap *b)
+{
+    if (a->n_splits != b->n_splits)
+        return false;
+    for (size_t i = 0; i < a->n_splits; i++)
+        if (strcmp(a->splits[i]->path, b->splits[i]->path) != 0 || a->splits[i]->start != b->splits[i]->start ||
+            a->splits[i]->bytes != b->splits[i]->bytes)
+            return false;
+    return true;
+}
+
+void
+jt_keep_places(const struct jt_core *c, struct jt_job *next)
+{
+    const struct jt_job *j, *last = NULL;
+    uint64_t most = next->spec->locality_wait_ms;
+
+    DL_FOREACH(c->jobs, j)
+        if (j != next && j->state == JOB_SUCCEEDED && is_same_session(j, next) && j->map_count == next->map_count &&
+            (last == NULL || j->number > last->number))
+            last = j;
+    for (uint32_t i = 0; last != NULL && i < next->map_count; i++) {
+        const struct jt_attempt *won = last->maps[i].winner;
+        struct jt_task *t = &next->maps[i];
+
+        if (won == NULL || won->tracker == NULL || !is_same_input(last->spec->maps[i], next->spec->maps[i]))
+            continue;
+        t->kept = won->tracker->place;
+        t->kept_wait_ms = 2 * (won->ended_ms - won->started_ms) + KEPT_WAIT_MS;
+        if (t->kept_wait_ms > most)
+            t->kept_wait_ms = most;
+    }
 }
 
 void

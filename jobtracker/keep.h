@@ -17,6 +17,9 @@ void jt_keep_code(struct jt_core *c, const uint8_t *digest, const void *code, si
 
 /* Keep what a task gave back; false, and nothing of the job's is kept, when that is too much. */
 bool jt_keep_result(struct jt_core *c, const struct jt_attempt *a, const void *p, size_t n) MUST_CHECK;
+/* A driver's next job: its maps go to the machines that read the same splits for the last one and have their columns
+ * in memory. */
+void jt_keep_places(const struct jt_core *c, struct jt_job *next);
 /* A new job: if it is a driver's next one, that has read what the one before gave back; and nobody asks after an hour. */
 void jt_keep_results_after(struct jt_core *c, const struct jt_job *next, const struct jt_now *now);
 

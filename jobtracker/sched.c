@@ -46,10 +46,19 @@ is_set_aside(const struct jt_job *j, struct jt_tracker *trackers, const struct j
     return 2 * bad < live;
 }
 
+/* A live machine has what the task reads in memory. */
+static bool
+is_kept(const struct jt_task *task)
+{
+    return task->kept != NULL && task->kept->live_count > 0;
+}
+
 /* A live machine that holds the task's input and on which it has not failed. */
 static bool
 has_home(const struct jt_task *task, const struct jt_place *except)
 {
+    if (is_kept(task))
+        return true;
     for (size_t i = 0; i < task->home_count; i++)
         if (task->homes[i] != except && task->homes[i]->live_count > 0)
             return true;
@@ -61,6 +70,8 @@ locality_of(const struct jt_task *task, const struct jt_place *place)
 {
     enum jt_locality best = LOCALITY_ANY;
 
+    if (is_kept(task))
+        return task->kept == place ? LOCALITY_NODE : LOCALITY_RACK;
     for (size_t i = 0; i < task->home_count; i++) {
         if (task->homes[i] == place)
             return LOCALITY_NODE;
@@ -93,7 +104,7 @@ pick_map(struct jt_job *j, struct jt_tracker *trackers, const struct jt_tracker 
             continue;
         /* A retry does not wait: it had its turn at home. */
         from = task->failures > 0 || !has_home(task, t->place) ? 0
-               : task->pending_ms + (l == LOCALITY_RACK ? wait : 2 * wait);
+               : task->pending_ms + (is_kept(task) ? task->kept_wait_ms : l == LOCALITY_RACK ? wait : 2 * wait);
         if (from > now_ms) {
             if (from < *wake_ms)
                 *wake_ms = from;

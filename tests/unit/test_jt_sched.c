@@ -50,6 +50,31 @@ START_TEST(map_waits_for_its_node_and_then_goes_anywhere)
 }
 END_TEST
 
+START_TEST(map_whose_columns_are_in_memory_goes_there_and_elsewhere_only_after_a_while)
+{
+    struct jt_world w;
+    struct jt_choice c;
+    uint64_t wake;
+
+    world_init(&w);
+    world_register(&w, 0, NULL, 0, NULL, 0);
+    world_register(&w, 1, NULL, 0, NULL, 0);
+    world_submit(&w, 2, 1, "00");
+    w.core.jobs->maps[1].kept = w.t[1]->place;
+    w.core.jobs->maps[1].kept_wait_ms = 60;
+    ck_assert(pick(&w, 1, true, &c, &wake));
+    ck_assert_uint_eq(c.task->index, 1);
+    ck_assert_int_eq(c.locality, LOCALITY_NODE);
+    w.core.jobs->maps[0].kept = w.t[1]->place;
+    w.core.jobs->maps[0].kept_wait_ms = 60;
+    ck_assert(!pick(&w, 0, true, &c, &wake));
+    ck_assert_uint_eq(wake, w.now.mono_ms + 60);
+    w.now.mono_ms = wake;
+    ck_assert(pick(&w, 0, true, &c, &wake));
+    world_fini(&w);
+}
+END_TEST
+
 START_TEST(map_whose_node_is_not_there_goes_anywhere_at_once)
 {
     struct jt_world w;
@@ -195,6 +220,7 @@ suite_jt_sched(void)
 
     tcase_add_test(t, map_whose_block_is_here_comes_first);
     tcase_add_test(t, map_waits_for_its_node_and_then_goes_anywhere);
+    tcase_add_test(t, map_whose_columns_are_in_memory_goes_there_and_elsewhere_only_after_a_while);
     tcase_add_test(t, map_whose_node_is_not_there_goes_anywhere_at_once);
     tcase_add_test(t, rack_of_the_block_waits_half_as_long);
     tcase_add_test(t, task_that_failed_here_goes_elsewhere_while_there_is_an_elsewhere);
