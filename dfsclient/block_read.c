@@ -151,6 +151,7 @@ block_read_open_local(struct block_read *br, int data_fd, int meta_fd, uint64_t 
         block_read_end(br);
         return rc;
     }
+    br->last_seen = false;
     br->meta_at = sizeof head;
     br->at = offset;
     br->end = offset + bytes;

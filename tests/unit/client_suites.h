@@ -6,6 +6,7 @@
 
 #include "tests/unit/suites.h"
 
+Suite *suite_block_read(void);
 Suite *suite_glob(void);
 Suite *suite_recovery(void);
 Suite *suite_replica(void);
