@@ -110,6 +110,11 @@ fill_attempt(const struct jt_attempt *a, struct arena *arena, JtAttemptStatus *r
     ret->phase = (char *)(jt_attempt_state_is_live(a->state) && a->phase < ARRAY_LEN(phases) ? phases[a->phase] : "");
     ret->reason = or_none(a->text);
     ret->log_path = or_none(a->log_path);
+    ret->has_run_ms = ret->has_shuffle_ms = a->state == ATTEMPT_SUCCEEDED;
+    if (ret->has_run_ms) {
+        ret->run_ms = (uint64_t)jt_counters_get(&a->counters, "RUN_MILLISECONDS");
+        ret->shuffle_ms = (uint64_t)jt_counters_get(&a->counters, "SHUFFLE_MILLISECONDS");
+    }
     return RC_OK;
 }
 

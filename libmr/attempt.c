@@ -473,6 +473,7 @@ mr_attempt_run(const struct mr_spec *spec, const struct mr_job *job, struct mr_h
     a->host = host;
     a->io = io;
     a->clock = clock;
+    a->began_ms = clock_mono_ms(clock);
     a->arena = arena;
     a->why = why;
     buf_init(&a->out, EMIT_MAX);
@@ -486,6 +487,7 @@ mr_attempt_run(const struct mr_spec *spec, const struct mr_job *job, struct mr_h
         run(a, ret_index);
     rc = a->rc;
     fini(a);
+    a->progress.counters[MRC_RUN_MILLISECONDS] = (int64_t)(clock_mono_ms(clock) - a->began_ms);
     *ret_progress = a->progress;    /* counters; the names are in arena */
     mem_free(a);
     return rc;

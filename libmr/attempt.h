@@ -46,6 +46,7 @@ struct attempt {
     /* Where emitted pairs go: called with whole pairs. */
     void (*sink)(struct attempt *a, const char *p, size_t n);
     struct mr_progress progress;
+    uint64_t began_ms;              /* mono */
     uint64_t reported_ms;
     struct mr_user_counter *user;   /* progress.user, writable */
     size_t user_cap;

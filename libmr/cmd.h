@@ -25,6 +25,8 @@ struct mr_cmd {
     struct conf conf;
     struct rpc_client *jt;          /* opened by the first call */
     char *user;
+    void (*on_submitted)(void *arg, const char *job);   /* of each job that the JobTracker took; or NULL */
+    void *submitted_arg;
 };
 
 int mr_cmd_run(struct mr_cmd *c, int argc, char **argv);
@@ -35,6 +37,7 @@ int mr_cmd_kill(struct mr_cmd *c, int argc, char **argv);
 int mr_cmd_logs(struct mr_cmd *c, int argc, char **argv);
 int mr_cmd_counters(struct mr_cmd *c, int argc, char **argv);
 int mr_cmd_nodes(struct mr_cmd *c, int argc, char **argv);
+int mr_cmd_bench(struct mr_cmd *c, int argc, char **argv);
 
 /* Call the JobTracker; the reply is in the arena. */
 enum rc mr_ask(struct mr_cmd *c, enum job_client_row call, const ProtobufCMessage *req, struct arena *a,

@@ -196,10 +196,10 @@ attempts_json(const JtAttemptsReply *r)
     for (size_t i = 0; i < r->n_attempts; i++) {
         const JtAttemptStatus *t = r->attempts[i];
 
-        (void)json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:f, s:s, s:s, s:s}", "id", t->id,
+        (void)json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:f, s:s, s:s, s:s}", "id", t->id,
             "state", t->state, "node", t->node, "locality", t->locality, "started_ms", (json_int_t)t->started_ms,
-            "ended_ms", (json_int_t)t->ended_ms, "fraction", t->fraction, "phase", t->phase, "reason", t->reason,
-            "log_path", t->log_path));
+            "ended_ms", (json_int_t)t->ended_ms, "run_ms", (json_int_t)t->run_ms, "shuffle_ms", (json_int_t)t->shuffle_ms,
+            "fraction", t->fraction, "phase", t->phase, "reason", t->reason, "log_path", t->log_path));
     }
     return list;
 }

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/base/faults.h"
 #include "core/base/mem.h"
 #include "libmr/attempt.h"
@@ -39,6 +40,7 @@ gather(struct attempt *a)
     }
     if (got != maps)
         attempt_fail(a, why_set(a->why, RC_BUG, "%u of %u map outputs came", got, maps));
+    a->progress.counters[MRC_SHUFFLE_MILLISECONDS] = (int64_t)(clock_mono_ms(a->clock) - a->began_ms);
 }
 
 /* Merge readers [from, to) into one, which takes the place of reader `from`. */

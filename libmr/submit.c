@@ -159,6 +159,8 @@ fill_numbers(const struct conf *conf, const struct mr_session *s, const struct m
     spec->reduce_attempts = (uint32_t)conf->reduce_attempts;
     spec->slowstart = conf->slowstart;
     spec->locality_wait_ms = conf->locality_wait_ms;
+    spec->has_trackers_max = true;
+    spec->trackers_max = (uint32_t)conf->trackers_max;
     spec->sort_bytes = conf->sort_bytes * MB;
     spec->sort_factor = (uint32_t)conf->sort_factor;
     spec->compress = conf->map_compress;
@@ -308,6 +310,8 @@ mr_submit(struct mr_session *s, const struct mr_order *o, struct arena *a, char 
             return why_set(why, RC_BUG, "the JobTracker asks for the code that it was sent");
     }
     s->sent = true;
+    if (s->c->on_submitted != NULL)
+        s->c->on_submitted(s->c->submitted_arg, reply->job);
     *ret_id = reply->job;
     *ret_maps = spec.n_maps;
     *ret_reduces = spec.reduces;

@@ -8,6 +8,7 @@
 #include "core/base/check.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
+#define HASH_NONFATAL_OOM 1      /* o->hh.tbl tells */
 #include "core/base/table.h"
 #include "core/conf/conf_priv.h"
 
@@ -143,6 +144,10 @@ other_store(struct conf *c, const char *key, const char *value, const char *from
         HASH_DEL(c->extra->others, old);
     other_free(old);
     HASH_ADD_KEYPTR(hh, c->extra->others, o->key, strlen(o->key), o);
+    if (o->hh.tbl == NULL) {
+        other_free(o);
+        return why_rc(why, RC_NOMEM);
+    }
     return RC_OK;
 }
 

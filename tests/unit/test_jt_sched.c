@@ -212,6 +212,55 @@ START_TEST(maps_spread_over_the_trackers_with_most_free_slots)
 }
 END_TEST
 
+START_TEST(job_for_two_trackers_gets_the_first_two_that_live)
+{
+    struct jt_world w;
+    struct jt_choice c;
+    uint64_t wake;
+    struct jt_job *j;
+
+    world_init(&w);
+    for (int i = 3; i >= 0; i--)
+        world_register(&w, i, NULL, 0, NULL, 0);
+    j = world_submit(&w, 4, 1, "");
+    j->spec->trackers_max = 2;
+    ck_assert(pick(&w, 0, true, &c, &wake));
+    ck_assert(pick(&w, 1, true, &c, &wake));
+    ck_assert(!pick(&w, 2, true, &c, &wake));
+    ck_assert(!pick(&w, 3, true, &c, &wake));
+    jt_tracker_set_lost(w.t[0]);
+    ck_assert(pick(&w, 2, true, &c, &wake));
+    ck_assert(!pick(&w, 3, true, &c, &wake));
+    j->spec->trackers_max = 9;
+    ck_assert(pick(&w, 3, true, &c, &wake));
+    world_fini(&w);
+}
+END_TEST
+
+START_TEST(job_for_one_tracker_waits_for_no_home_and_flees_from_no_failure)
+{
+    struct jt_world w;
+    struct jt_choice c;
+    uint64_t wake;
+    struct jt_job *j;
+
+    world_init(&w);
+    for (int i = 0; i < 2; i++)
+        world_register(&w, i, NULL, 0, NULL, 0);
+    j = world_submit(&w, 1, 1, "1");
+    j->spec->trackers_max = 1;
+    ck_assert(pick(&w, 0, true, &c, &wake));
+    ck_assert_int_eq(c.locality, LOCALITY_ANY);
+    world_step(&w);
+    world_end(&w, world_attempt(j, true, 0), TT_ENDED_REQUEST__HOW__FAILED);
+    for (int i = 0; i < 3; i++)
+        jt_job_blame(j, w.t[0]);
+    ck_assert(pick(&w, 0, true, &c, &wake));
+    ck_assert(!pick(&w, 1, true, &c, &wake));
+    world_fini(&w);
+}
+END_TEST
+
 Suite *
 suite_jt_sched(void)
 {
@@ -227,6 +276,8 @@ suite_jt_sched(void)
     tcase_add_test(t, tracker_on_which_a_job_keeps_failing_gets_no_more_of_it_while_most_are_good);
     tcase_add_test(t, reduces_start_when_the_asked_share_of_maps_is_done);
     tcase_add_test(t, older_job_goes_first_and_higher_priority_before_it);
+    tcase_add_test(t, job_for_two_trackers_gets_the_first_two_that_live);
+    tcase_add_test(t, job_for_one_tracker_waits_for_no_home_and_flees_from_no_failure);
     tcase_add_test(t, maps_spread_over_the_trackers_with_most_free_slots);
     suite_add_tcase(s, t);
     return s;
