@@ -10,6 +10,7 @@
 #include "core/base/mem.h"
 #include "datanode/link_priv.h"
 #include "datanode/recover.h"
+#include "datanode/scan.h"
 #include "datanode/send.h"
 
 #define MAX_WAIT_MS 20000
@@ -202,6 +203,10 @@ carry_out(struct dn_link *l, uint64_t epoch, const DnOrder *o)
         return RC_BAD_MESSAGE;
     if (o->kind == DN_ORDER__KIND__RECOVER)
         return dn_recover_start(l, epoch, o);
+    if (o->kind == DN_ORDER__KIND__VERIFY) {
+        dn_scan_soon(l->dn->scan, (struct block_id){ o->block->id });
+        return RC_OK;
+    }
     if ((task = mem_zalloc(sizeof *task)) == NULL)
         return RC_NOMEM;
     *task = (struct dn_task){ .l = l, .epoch = epoch, .seq = o->seq, .kind = o->kind, .id = { o->block->id },

@@ -43,6 +43,7 @@ struct dn_view {
     uint64_t visible;       /* readable: bytes, but what is acknowledged while RBW */
     unsigned volume;
     bool corrupt;           /* failed verification */
+    bool suspect;           /* could not be read: neither known to be good nor to be bad */
     bool recovering;        /* reserved by a recovery; state is what it was before */
     struct stamp recovery;  /* the last one that reserved it */
 };

@@ -227,7 +227,7 @@ out:
     return rc;
 }
 
-/* Damage that was found before is in no full report: say it again. */
+/* Damage and doubts that were found before are in no full report: say them again. */
 static enum rc
 full_reports(struct dn_link *l, uint64_t epoch, struct why *why)
 {
@@ -243,7 +243,7 @@ full_reports(struct dn_link *l, uint64_t epoch, struct why *why)
         if (!due)
             continue;
         if ((rc = full_report(l, epoch, i, why)) == RC_OK) {
-            dn_store_repeat_corrupt(l->dn->store, i);
+            dn_store_repeat_doubts(l->dn->store, i);
             continue;
         }
         mutex_lock(l->dn->w.threads, l->mu);

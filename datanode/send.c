@@ -74,8 +74,8 @@ dn_read_chunks(struct dn *dn, const struct dn_source *src, uint64_t at, uint32_t
             (now.state != src->view.state || now.stamp.v != src->view.stamp.v))
             grows = true;
     }
-    if ((rc == RC_CORRUPT || rc == RC_IO) && dn_store_corrupt(dn->store, &src->view))
-        log_error("replica_corrupt", "block=%" PRId64 " stamp=%" PRIu64 " volume=%s reason=\"%s\"",
+    if ((rc == RC_CORRUPT || rc == RC_IO) && dn_store_doubt(dn->store, &src->view, rc))
+        log_error(rc == RC_IO ? "replica_suspect" : "replica_corrupt", "block=%" PRId64 " stamp=%" PRIu64 " volume=%s reason=\"%s\"",
                   (int64_t)src->view.id.v, src->view.stamp.v, dn_store_volume_dir(dn->store, src->view.volume),
                   why == NULL ? "" : why->text);
     return rc;

@@ -14,7 +14,7 @@
 /*
  * Send the bytes from..to of src, chunk by chunk, and the empty last packet.  from
  * begins a chunk; to ends one or is the end of what is visible.  Every chunk is
- * verified before it leaves: RC_CORRUPT, and the NameNode is told.
+ * verified before it leaves: RC_CORRUPT, or RC_IO when it cannot be read, and the NameNode is told.
  */
 enum rc dn_send(struct dn *dn, struct dtp_conn *c, const struct dn_source *src, uint64_t from, uint64_t to, bool sums,
                 struct why *why) MUST_CHECK;

@@ -410,7 +410,7 @@ dn_replica_view(const struct dn_replica *r, struct dn_view *ret)
 {
     *ret = (struct dn_view){ .id = { r->id }, .stamp = r->stamp, .state = dn_replica_shown(r), .recovering = r->state == RS_RUR,
                              .recovery = r->recovery, .bytes = r->bytes, .visible = r->visible, .volume = r->volume,
-                             .corrupt = r->corrupt };
+                             .corrupt = r->corrupt, .suspect = r->suspect };
 }
 
 struct dn_replica *

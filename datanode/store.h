@@ -150,12 +150,24 @@ struct dn_source {
 enum rc dn_store_read(struct dn_store *s, struct block_id id, struct stamp stamp, struct dn_source *ret,
                       struct why *why) MUST_CHECK;
 void dn_source_fini(struct dn_store *s, struct dn_source *src);
-/* Verification found damage: the NameNode is told, unless the replica has changed since it was opened. True if so. */
-bool dn_store_corrupt(struct dn_store *s, const struct dn_view *view);
+/*
+ * Reading a replica failed: with RC_IO what it holds is not known, and a finalized one is suspect from now on; with
+ * anything else it is damaged.  The NameNode is told, unless it was before, or the replica has changed since it was
+ * opened.  True if so.
+ */
+bool dn_store_doubt(struct dn_store *s, const struct dn_view *view, enum rc rc);
+/*
+ * All bytes of a finalized replica agree with their checksums: no doubt about it is left, and the NameNode is told that
+ * it is there.  False if it has changed since it was opened, or its files are longer than it is.
+ */
+bool dn_store_confirm(struct dn_store *s, const struct dn_source *src);
+/* Up to max suspect replicas. */
+size_t dn_store_suspects(struct dn_store *s, struct block_id *ret, size_t max);
 
 /* --- Telling the NameNode (store_report.c). */
 
-enum dn_change_kind { DN_RECEIVING = 1, DN_RECEIVED = 2, DN_DELETED = 3, DN_CORRUPT = 4 };     /* DnChange.Kind */
+enum dn_change_kind { DN_RECEIVING = 1, DN_RECEIVED = 2, DN_DELETED = 3, DN_CORRUPT = 4,
+                      DN_SUSPECT = 5 };     /* DnChange.Kind */
 
 struct dn_change {
     enum dn_change_kind kind;
@@ -178,8 +190,8 @@ bool dn_store_needs_full(struct dn_store *s, unsigned volume);
 /* All reported replicas of a volume sorted by id (caller frees, mem_free) as of change *ret_seq. */
 enum rc dn_store_snapshot(struct dn_store *s, unsigned volume, struct dn_view **ret, size_t *ret_n, uint64_t *ret_seq,
                           struct why *why) MUST_CHECK;
-/* Queue the damage that is known of a volume's replicas once more. */
-void dn_store_repeat_corrupt(struct dn_store *s, unsigned volume);
+/* Queue the damage and the doubts that are known of a volume's replicas once more. */
+void dn_store_repeat_doubts(struct dn_store *s, unsigned volume);
 /* Replicas and bytes, for pages. */
 void dn_store_totals(struct dn_store *s, uint64_t *ret_replicas, uint64_t *ret_bytes);
 

@@ -24,6 +24,7 @@ struct dn_replica {
     unsigned volume;
     uint64_t bytes, visible, promised;
     bool corrupt;
+    bool suspect;                   /* could not be read */
     bool dir_synced;                /* its names in rbw/ are durable */
     struct dn_claim *claim;         /* NULL: nobody's */
     UT_hash_handle hh;
@@ -58,6 +59,7 @@ struct dn_store {
     struct dn_volume *volumes;
     unsigned volume_count, failed_count;
     struct dn_replica *replicas;
+    bool has_suspects;              /* there may be some among them */
 };
 
 /* All of these want the lock held unless they say otherwise. */

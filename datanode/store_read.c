@@ -62,27 +62,79 @@ dn_store_read(struct dn_store *s, struct block_id id, struct stamp stamp, struct
             break;
         thread_yield(s->w.threads);
     }
-    if ((rc == RC_SYS_NOT_FOUND || rc == RC_CORRUPT || rc == RC_IO) && dn_store_corrupt(s, &src.view))
+    if ((rc == RC_SYS_NOT_FOUND || rc == RC_CORRUPT || rc == RC_IO) && dn_store_doubt(s, &src.view, rc))
         log_warn("replica_unreadable", "block=%" PRId64 " reason=\"%s\"", (int64_t)id.v, why->text);
     return rc == RC_SYS_NOT_FOUND ? why_set(why, RC_REPLICA_NOT_FOUND, "Replica not found for blk_%" PRId64,
                                             (int64_t)id.v) : rc;
 }
 
-bool
-dn_store_corrupt(struct dn_store *s, const struct dn_view *view)
+/* The replica that was opened as view, if it is still the same and nobody's. */
+static struct dn_replica *
+unchanged(struct dn_store *s, const struct dn_view *view)
 {
+    struct dn_replica *r = dn_replica_find(s, view->id);
+
+    return r != NULL && r->claim == NULL && r->stamp.v == view->stamp.v && r->state == view->state &&
+           r->bytes == view->bytes && r->volume == view->volume ? r : NULL;
+}
+
+bool
+dn_store_doubt(struct dn_store *s, const struct dn_view *view, enum rc rc)
+{
+    bool unknown = rc == RC_IO, marked = false;
     struct dn_replica *r;
-    bool marked = false;
 
     mutex_lock(s->w.threads, s->mu);
-    r = dn_replica_find(s, view->id);
-    if (r != NULL && r->claim == NULL && !r->corrupt && r->stamp.v == view->stamp.v && r->state == view->state &&
-        r->bytes == view->bytes && r->volume == view->volume) {
-        r->corrupt = marked = true;
-        (void)dn_change_push(s, DN_CORRUPT, r);
+    r = unchanged(s, view);
+    if (r != NULL && !r->corrupt && !(unknown && (r->suspect || r->state != RS_FINALIZED))) {
+        r->corrupt = !unknown;
+        r->suspect = unknown;
+        s->has_suspects = s->has_suspects || unknown;
+        (void)dn_change_push(s, unknown ? DN_SUSPECT : DN_CORRUPT, r);
+        marked = true;
     }
     mutex_unlock(s->w.threads, s->mu);
     return marked;
+}
+
+bool
+dn_store_confirm(struct dn_store *s, const struct dn_source *src)
+{
+    struct io_stat data, meta;
+    struct dn_replica *r;
+
+    if (src->view.state != RS_FINALIZED || io_fstat(s->w.io, src->data_fd, &data, NULL) != RC_OK ||
+        io_fstat(s->w.io, src->meta_fd, &meta, NULL) != RC_OK || data.size != src->view.bytes ||
+        meta.size != dn_meta_bytes(src->meta.chunk, src->view.bytes))
+        return false;
+    mutex_lock(s->w.threads, s->mu);
+    r = unchanged(s, &src->view);
+    if (r != NULL) {
+        if (r->corrupt || r->suspect)
+            log_info("replica_good_again", "block=%" PRId64 " stamp=%" PRIu64 " was=%s", (int64_t)r->id, r->stamp.v,
+                     r->corrupt ? "corrupt" : "suspect");
+        r->corrupt = r->suspect = false;
+        (void)dn_change_push(s, DN_RECEIVED, r);
+    }
+    mutex_unlock(s->w.threads, s->mu);
+    return r != NULL;
+}
+
+size_t
+dn_store_suspects(struct dn_store *s, struct block_id *ret, size_t max)
+{
+    struct dn_replica *r, *next;
+    size_t n = 0;
+
+    mutex_lock(s->w.threads, s->mu);
+    if (s->has_suspects) {
+        HASH_ITER(hh, s->replicas, r, next)
+            if (r->suspect && n < max)
+                ret[n++] = (struct block_id){ r->id };
+        s->has_suspects = n > 0;
+    }
+    mutex_unlock(s->w.threads, s->mu);
+    return n;
 }
 
 /* Move both files out of the way; their names say until when they are kept. */

@@ -33,7 +33,7 @@ dn_change_push_at(struct dn_store *s, unsigned volume, enum dn_change_kind kind,
         v->unsent_cap = cap;
     }
     v->unsent[v->unsent_n++] = (struct dn_change){ kind, id, stamp, bytes, v->seq };
-    if (kind == DN_RECEIVED || kind == DN_CORRUPT) {
+    if (kind == DN_RECEIVED || kind == DN_CORRUPT || kind == DN_SUSPECT) {
         v->urgent = true;
         cond_signal(s->w.threads, s->changes);
     }
@@ -175,13 +175,13 @@ dn_store_snapshot(struct dn_store *s, unsigned volume, struct dn_view **ret, siz
 }
 
 void
-dn_store_repeat_corrupt(struct dn_store *s, unsigned volume)
+dn_store_repeat_doubts(struct dn_store *s, unsigned volume)
 {
     struct dn_replica *r, *next;
 
     mutex_lock(s->w.threads, s->mu);
     HASH_ITER(hh, s->replicas, r, next)
-        if (r->volume == volume && r->corrupt)
-            (void)dn_change_push(s, DN_CORRUPT, r);
+        if (r->volume == volume && (r->corrupt || r->suspect))
+            (void)dn_change_push(s, r->corrupt ? DN_CORRUPT : DN_SUSPECT, r);
     mutex_unlock(s->w.threads, s->mu);
 }

@@ -350,7 +350,7 @@ enum rc nn_block_weigh(struct nn_core *core, const struct nn_block *b, const str
     if (b->state != NN_BLOCK_COMPLETE)
         return nn_work_set(core->blocks->work, b->id, 0, 0, why);
     nn_block_plan(core, b, list, false, scratch, &plan);
-    there = plan.count.good + plan.count.leaving + plan.count.provisional;
+    there = plan.count.good + plan.count.leaving + plan.count.provisional + plan.count.suspect;
     if (there == 0)
         need |= b->replication == 1 ? NEED_MISSING | NEED_MISSING_ONE : NEED_MISSING;
     else if (plan.count.good + plan.count.provisional < b->replication)

@@ -50,8 +50,9 @@ static enum rc replica_reported(struct nn_core *core, struct nn_storage *s, cons
     if ((rc = nn_roster_get(b->roster, h->block, &list, why)) != RC_OK)
         return rc;
     old = nn_replicas_find(&list, s->no);
-    if (by_report && old != NULL && old->state == NN_CORRUPT && old->stamp == r.stamp && r.state == NN_FINALIZED)
-        r.state = NN_CORRUPT;       /* a report does not look into the bytes */
+    if (by_report && old != NULL && (old->state == NN_CORRUPT || old->state == NN_SUSPECT) && old->stamp == r.stamp &&
+        r.state == NN_FINALIZED)
+        r.state = old->state;       /* a report does not look into the bytes */
     if (r.state == NN_FINALIZED && nn_copy_done(b->work, h->block, s->node)) {
         nn_periodic_hurry(core, NN_PERIODIC_REPLICATION);       /* its source may send another one */
         if ((rc = nn_block_look(core, h->block, why)) != RC_OK)
@@ -62,8 +63,20 @@ static enum rc replica_reported(struct nn_core *core, struct nn_storage *s, cons
     return nn_replica_set(core, h->block, &r, why);
 }
 
-enum rc nn_replica_is_corrupt(struct nn_core *core, struct nn_storage *s, struct block_id block, uint64_t stamp,
-                              const char *said_by, struct why *why)
+enum rc nn_replica_verify(struct nn_storage *s, struct block_id block, uint64_t stamp, struct why *why)
+{
+    struct nn_order o = { .kind = NN_VERIFY, .block = block, .stamp = { stamp }, .storage = s };
+    enum rc rc;
+
+    if (s->failed || !nn_node_is_live(s->node))
+        return RC_OK;
+    rc = nn_order_add(s->node, &o, why);
+    return rc == RC_BUSY ? RC_OK : rc;      /* too many at once: the next sweep brings it up again */
+}
+
+/* said_by: the client that saw it, whereupon the storage has to look, too; NULL: the storage itself. */
+static enum rc replica_doubted(struct nn_core *core, struct nn_storage *s, struct block_id block, uint64_t stamp,
+                               enum nn_replica_state state, const char *said_by, struct why *why)
 {
     struct nn_replicas list;
     struct nn_replica r, *old;
@@ -74,12 +87,23 @@ enum rc nn_replica_is_corrupt(struct nn_core *core, struct nn_storage *s, struct
     if ((old = nn_replicas_find(&list, s->no)) == NULL || old->state == NN_CORRUPT ||
         (stamp != 0 && stamp < old->stamp))     /* it has been replaced since, or was cut while somebody read it */
         return RC_OK;
+    if (state == NN_SUSPECT && old->state != NN_FINALIZED)
+        return RC_OK;
     r = *old;
-    r.state = NN_CORRUPT;
-    log_warn("replica_corrupt", "block=%" PRIu64 " stamp=%" PRIu64 " node=%s said_by=%s now=copy_a_good_one", block.v, stamp,
-             s->node->address, said_by);
+    r.state = state;
+    log_warn(state == NN_SUSPECT ? "replica_suspect" : "replica_corrupt",
+             "block=%" PRIu64 " stamp=%" PRIu64 " node=%s said_by=%s now=copy_a_good_one", block.v, stamp, s->node->address,
+             said_by == NULL ? s->node->address : said_by);
+    if (said_by != NULL && (rc = nn_replica_verify(s, block, stamp, why)) != RC_OK)
+        return rc;
     /* No hurry: who finds one bad replica often finds the next at once, and none should go on account of the other. */
     return nn_replica_set(core, block, &r, why);
+}
+
+enum rc nn_replica_is_corrupt(struct nn_core *core, struct nn_storage *s, struct block_id block, uint64_t stamp,
+                              const char *said_by, struct why *why)
+{
+    return replica_doubted(core, s, block, stamp, NN_CORRUPT, said_by, why);
 }
 
 enum rc nn_change_apply(struct nn_core *core, struct nn_storage *s, const DnChange *change, struct why *why)
@@ -102,7 +126,10 @@ enum rc nn_change_apply(struct nn_core *core, struct nn_storage *s, const DnChan
         rc = nn_replica_gone(core, h.block, s->no, why);
         break;
     case DN_CHANGE__KIND__CORRUPT:
-        rc = nn_replica_is_corrupt(core, s, h.block, h.stamp, s->node->address, why);
+        rc = replica_doubted(core, s, h.block, h.stamp, NN_CORRUPT, NULL, why);
+        break;
+    case DN_CHANGE__KIND__SUSPECT:
+        rc = replica_doubted(core, s, h.block, h.stamp, NN_SUSPECT, NULL, why);
         break;
     case _DN_CHANGE__KIND_IS_INT_SIZE:
     default:                        /* of a later version */

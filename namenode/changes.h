@@ -21,7 +21,10 @@ enum rc nn_change_apply(struct nn_core *core, struct nn_storage *s, const DnChan
 enum rc nn_report_range(struct nn_core *core, struct nn_storage *s, const DnReportRangeRequest *req, struct arena *arena,
                         struct why *why) MUST_CHECK;
 
-/* A client or a DataNode found it corrupt. */
+/* Have the storage compare its replica with the checksums: it says RECEIVED when it is good. */
+enum rc nn_replica_verify(struct nn_storage *s, struct block_id block, uint64_t stamp, struct why *why) MUST_CHECK;
+
+/* A client found it corrupt: it counts as that until its storage has verified it. */
 enum rc nn_replica_is_corrupt(struct nn_core *core, struct nn_storage *s, struct block_id block, uint64_t stamp,
                               const char *said_by, struct why *why) MUST_CHECK;
 

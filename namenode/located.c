@@ -129,7 +129,8 @@ static const char *rack_of_host(const struct nn_nodes_view *v, const char *host)
     return NULL;
 }
 
-static unsigned rank_of(const struct nn_view_storage *s, const struct nn_reading *who, const char *rack)
+static unsigned rank_of(const struct nn_view_storage *s, const struct nn_replica *r, const struct nn_reading *who,
+                        const char *rack)
 {
     const struct nn_view_node *n = s->node;
     bool stale = who->now_ms > n->heard_ms && who->now_ms - n->heard_ms > who->stale_ms;
@@ -137,6 +138,8 @@ static unsigned rank_of(const struct nn_view_storage *s, const struct nn_reading
 
     if (n->dead || s->failed)
         return rank + 80;
+    if (r->state == NN_SUSPECT)
+        return rank + 60;
     if (!n->registered)
         return rank + 40;
     if (stale)
@@ -175,7 +178,7 @@ size_t nn_located_pick(const struct nn_nodes_view *v, const struct nn_block *b, 
 
         if (s == NULL || worth(b, &list->r[i]) != best)
             continue;
-        ranked[n] = (struct ranked){ { s->node, s->uuid }, rank_of(s, who, rack),
+        ranked[n] = (struct ranked){ { s->node, s->uuid }, rank_of(s, &list->r[i], who, rack),
                                 order_of(b->id, list->r[i].storage) };
         if (ranked[n].rank < best_rank)
             best_rank = ranked[n].rank;

@@ -35,7 +35,7 @@ struct nn_reading {
 
 /*
  * The replicas of b that a reader should be told of, best first: same host,
- * same rack, others; then leaving, stale, unconfirmed, silent nodes.  *ret_corrupt:
+ * same rack, others; then leaving, stale, unconfirmed nodes, suspect replicas, silent nodes.  *ret_corrupt:
  * all there are, are corrupt.  Returns how many, at most max.
  */
 size_t nn_located_pick(const struct nn_nodes_view *v, const struct nn_block *b, const struct nn_replicas *list,

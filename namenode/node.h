@@ -41,7 +41,8 @@ struct nn_storage {
 
 enum nn_admin { NN_NORMAL, NN_DECOMMISSIONING, NN_DECOMMISSIONED };
 
-enum nn_order_kind { NN_COPY = 1, NN_DELETE = 2, NN_RECOVER = 3, NN_FULL_REPORT = 4, NN_SET_ASIDE = 5 };
+enum nn_order_kind { NN_COPY = 1, NN_DELETE = 2, NN_RECOVER = 3, NN_FULL_REPORT = 4, NN_SET_ASIDE = 5,
+                     NN_VERIFY = 6 };
 
 #define NN_ORDER_TARGETS_MAX 8
 struct nn_order {

@@ -5,7 +5,7 @@
 #include "core/base/faults.h"
 
 /* What one replica counts as. */
-enum kind { GOOD, LEAVING, PROVISIONAL, CORRUPT, OUTDATED, BEING_WRITTEN, AWAY };
+enum kind { GOOD, LEAVING, PROVISIONAL, SUSPECT, CORRUPT, OUTDATED, BEING_WRITTEN, AWAY };
 
 bool nn_replica_is_good(const struct nn_repl_block *b, const struct nn_replica *r)
 {
@@ -26,7 +26,7 @@ static enum kind kind_of(const struct nn_repl_block *b, const struct nn_repl_cop
         return BEING_WRITTEN;           /* newer than we know: never ours to drop */
     if (c->r->stamp < b->stamp || c->r->state == NN_WRITING)
         return OUTDATED;
-    return CORRUPT;
+    return c->r->state == NN_SUSPECT && c->r->bytes == b->bytes ? SUSPECT : CORRUPT;
 }
 
 /* Is there a replica of the same kind before c on the same node?  Two disks of one node count once. */
@@ -54,6 +54,7 @@ void nn_repl_count(const struct nn_repl_block *b, const struct nn_repl_copy *cop
         case GOOD: ret->good++; break;
         case LEAVING: ret->leaving++; break;
         case PROVISIONAL: ret->provisional++; break;
+        case SUSPECT: ret->suspect++; break;
         case CORRUPT: ret->corrupt++; break;
         case OUTDATED: ret->outdated++; break;
         case BEING_WRITTEN: ret->writing++; break;
@@ -142,7 +143,7 @@ void nn_repl_plan(const struct nn_repl_block *b, const struct nn_repl_copy *copi
         for (const struct nn_repl_copy *c = copies; c < copies + n; c++) {
             enum kind kind = kind_of(b, c);
 
-            if (kind == CORRUPT || kind == OUTDATED)
+            if (kind == SUSPECT || kind == CORRUPT || kind == OUTDATED)
                 drop(ret, copies, dropped, c);
         }
 }

@@ -36,6 +36,7 @@ struct nn_repl_count {
     unsigned good;              /* confirmed, on live nodes that stay, each node counted once */
     unsigned leaving;           /* as good, but on decommissioning nodes */
     unsigned provisional;       /* looks good in the database, not yet reported in this run; on distinct nodes */
+    unsigned suspect;           /* could not be read, may be good, on live nodes */
     unsigned corrupt;           /* corrupt or of the wrong length, on live nodes */
     unsigned outdated;          /* of an older stamp or left half written, on live nodes */
     unsigned writing;

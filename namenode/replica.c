@@ -55,7 +55,7 @@ enum rc nn_replicas_unpack(const void *p, size_t n, struct nn_replicas *ret, str
     while (rd.left > 0 && !rd.bad) {
         uint64_t head = rd_varint(&rd), stamp = rd_varint(&rd), bytes = rd_varint(&rd);
 
-        if (rd.bad || ret->n == NN_REPLICAS_MAX || head >> 2 > UINT32_MAX || (head & 3) > NN_CORRUPT)
+        if (rd.bad || ret->n == NN_REPLICAS_MAX || head >> 2 > UINT32_MAX)
             return why_set(why, RC_CORRUPT, "roster: a list of replicas is damaged");
         ret->r[ret->n++] = (struct nn_replica){ .storage = (uint32_t)(head >> 2),
                                                 .state = (enum nn_replica_state)(head & 3),

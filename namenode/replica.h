@@ -14,10 +14,11 @@
 #include "core/base/buf.h"
 #include "core/base/rc.h"
 
-enum nn_replica_state {
+enum nn_replica_state {     /* two bits of the packed form */
     NN_FINALIZED,           /* whole, as far as its storage knows */
     NN_WRITING,             /* being written, or expected to be: chosen for the pipeline */
     NN_CORRUPT,             /* failed verification or has the wrong length */
+    NN_SUSPECT,             /* was whole, but could not be read: its storage tries again */
 };
 
 /* One copy of a block on one storage. */

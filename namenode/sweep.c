@@ -6,6 +6,7 @@
 #include "core/base/faults.h"
 #include "core/base/log.h"
 #include "namenode/blockmap.h"
+#include "namenode/changes.h"
 #include "namenode/nodes_view.h"
 #include "namenode/periodic.h"
 
@@ -39,7 +40,7 @@ static bool is_safe(const struct nn_blocks *b, const struct nn_block *block, con
         const struct nn_replica *r = &list->r[i];
         const struct nn_storage *s = nn_storage_at(&b->nodes, r->storage);
 
-        if (s != NULL && s->confirmed && !s->node->dead && r->state == NN_FINALIZED && r->stamp == block->stamp &&
+        if (s != NULL && s->confirmed && !s->node->dead && (r->state == NN_FINALIZED || r->state == NN_SUSPECT) && r->stamp == block->stamp &&
             r->bytes == block->bytes)
             return true;
     }
@@ -58,6 +59,27 @@ static void need_leaving(const struct nn_core *core, const struct nn_block *bloc
         if (s != NULL && s->node->admin != NN_NORMAL)
             s->node->still_needed = true;
     }
+}
+
+/*
+ * Where good replicas are short, the storages of bad ones look at them again: they may have been restarted and have
+ * forgotten what they found, and a bad word may have been the network's fault.
+ */
+static enum rc verify_doubted(struct nn_core *core, const struct nn_block *block, const struct nn_replicas *list, struct why *why)
+{
+    enum rc rc = RC_OK;
+
+    if ((nn_work_need(core->blocks->work, block->id) & (NEED_LOW | NEED_MISSING)) == 0)
+        return RC_OK;
+    for (size_t i = 0; i < list->n && rc == RC_OK; i++) {
+        const struct nn_replica *r = &list->r[i];
+        struct nn_storage *s = nn_storage_at(&core->blocks->nodes, r->storage);
+
+        if (s != NULL && s->confirmed && (r->state == NN_CORRUPT || r->state == NN_SUSPECT) && r->stamp == block->stamp &&
+            r->bytes == block->bytes)
+            rc = nn_replica_verify(s, block->id, r->stamp, why);
+    }
+    return rc;
 }
 
 static enum rc sweep_row(struct nn_core *core, sqlite3_stmt *st, struct why *why)
@@ -84,6 +106,8 @@ static enum rc sweep_row(struct nn_core *core, sqlite3_stmt *st, struct why *why
     if ((rc = nn_block_weigh(core, &block, &list, why)) != RC_OK)
         return rc;
     need_leaving(core, &block, &list);
+    if ((rc = verify_doubted(core, &block, &list, why)) != RC_OK)
+        return rc;
     b->sweep.next.v = block.id.v + 1;
     return RC_OK;
 }

@@ -20,7 +20,7 @@ enum nn_need {
     NEED_COPY = 1,              /* fewer good replicas than wanted, and one to copy from */
     NEED_TRIM = 2,              /* replicas that may go */
     NEED_LOW = 4,               /* counted as under-replicated */
-    NEED_MISSING = 8,           /* no good replica is left */
+    NEED_MISSING = 8,           /* no replica is left that is good, or may be */
     NEED_MISSING_ONE = 16,      /* the same, of a block that has one replica only */
     NEED_CORRUPT = 32,          /* some replica is corrupt */
 };

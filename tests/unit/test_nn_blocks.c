@@ -247,6 +247,52 @@ START_TEST(corrupt_replica_is_replaced_and_set_aside)
 }
 END_TEST
 
+START_TEST(suspect_replica_is_named_last_and_good_again_when_it_was_verified)
+{
+    int nodes[NODES], at[NODES];
+    DnBlock b = write_file("/f", nodes);
+
+    dn_change(nodes[0], DN_CHANGE__KIND__SUSPECT, b);
+    fake_nn_run(&f, 1000);
+    ck_assert_uint_eq(locate("/f", at), 3);
+    ck_assert_int_eq(at[2], nodes[0]);
+    dn_change(nodes[1], DN_CHANGE__KIND__CORRUPT, b);
+    dn_change(nodes[2], DN_CHANGE__KIND__CORRUPT, b);
+    fake_nn_run(&f, 1000);
+    ck_assert_uint_eq(locate("/f", at), 1);
+    ck_assert_int_eq(at[0], nodes[0]);
+    dn_change(nodes[1], DN_CHANGE__KIND__RECEIVED, b);
+    dn_change(nodes[0], DN_CHANGE__KIND__RECEIVED, b);
+    fake_nn_run(&f, 1000);
+    ck_assert_uint_eq(locate("/f", at), 2);
+}
+END_TEST
+
+START_TEST(bad_replicas_of_a_block_without_good_ones_stay_are_named_and_verified_again)
+{
+    int nodes[NODES], at[NODES];
+    DnBlock b = write_file("/f", nodes), what;
+    DnOrder o = DN_ORDER__INIT;
+
+    for (int i = 0; i < 3; i++)
+        dn_change(nodes[i], DN_CHANGE__KIND__CORRUPT, b);
+    fake_nn_run(&f, 20000);
+    ck_assert_uint_eq(locate("/f", at), 3);
+    for (int i = 0; i < 3; i++)
+        ck_assert_uint_eq(dn_orders(nodes[i], &o, &what, NULL), 0);
+    ck_assert(!dn_report(nodes[1], &b, 1));             /* says that it has it, not that it is good */
+    fake_nn_run(&f, 5000);
+    ck_assert_uint_eq(locate("/f", at), 3);
+    ck_assert_uint_eq(dn_orders(nodes[1], &o, &what, NULL), 1);
+    ck_assert_int_eq((int)o.kind, DN_ORDER__KIND__VERIFY);
+    ck_assert_uint_eq(what.id, b.id);
+    dn_change(nodes[1], DN_CHANGE__KIND__RECEIVED, b);
+    fake_nn_run(&f, 1000);
+    ck_assert_uint_eq(locate("/f", at), 1);
+    ck_assert_int_eq(at[0], nodes[1]);
+}
+END_TEST
+
 START_TEST(restart_is_read_only_until_reports_are_in_and_reads_go_on)
 {
     int nodes[NODES], at[NODES];
@@ -552,6 +598,8 @@ Suite *suite_nn_blocks(void)
     tcase_add_test(tc, time_in_which_the_namenode_did_not_run_makes_no_node_dead_and_no_lease_idle);
     tcase_add_test(tc, deleted_files_replicas_are_ordered_away);
     tcase_add_test(tc, corrupt_replica_is_replaced_and_set_aside);
+    tcase_add_test(tc, suspect_replica_is_named_last_and_good_again_when_it_was_verified);
+    tcase_add_test(tc, bad_replicas_of_a_block_without_good_ones_stay_are_named_and_verified_again);
     tcase_add_test(tc, restart_is_read_only_until_reports_are_in_and_reads_go_on);
     tcase_add_test(tc, change_asked_for_during_a_start_waits_for_its_end);
     tcase_add_test(tc, namenode_that_is_behind_stays_read_only_and_deletes_nothing);

@@ -93,6 +93,24 @@ START_TEST(corrupt_one_stays_while_only_one_is_good)
 }
 END_TEST
 
+START_TEST(suspect_one_does_not_count_and_stays_until_enough_are_good)
+{
+    replicas[0].state = replicas[1].state = NN_SUSPECT;
+    nn_repl_plan(&block, copies, 3, 0, false, &plan);
+    ck_assert_uint_eq(plan.count.suspect, 2);
+    ck_assert_uint_eq(plan.count.corrupt, 0);
+    ck_assert_uint_eq(plan.copies, 2);
+    ck_assert_uint_eq(plan.drop_count, 0);
+    replicas[1].state = NN_FINALIZED;
+    nn_repl_plan(&block, copies, 3, 0, false, &plan);
+    ck_assert_uint_eq(plan.drop_count, 1);
+    ck_assert_ptr_eq(plan.drop[0]->s, &storages[0]);
+    replicas[0].state = replicas[1].state = replicas[2].state = NN_SUSPECT;
+    nn_repl_plan(&block, copies, 3, 0, true, &plan);
+    ck_assert_uint_eq(plan.drop_count, 0);
+}
+END_TEST
+
 START_TEST(outdated_one_goes_when_two_are_good)
 {
     replicas[0].stamp = 1001;
@@ -161,7 +179,7 @@ START_TEST(any_mix_keeps_enough_good_replicas)
             nodes[i].admin = (enum nn_admin)(rng_below(&r.rng, 6) == 0);
             storages[i].confirmed = rng_below(&r.rng, 3) != 0;
             storages[i].node = &nodes[rng_below(&r.rng, NODES)];
-            replicas[i].state = (enum nn_replica_state)(rng_below(&r.rng, 5) == 0 ? rng_below(&r.rng, 3) : 0);
+            replicas[i].state = (enum nn_replica_state)(rng_below(&r.rng, 5) == 0 ? rng_below(&r.rng, 4) : 0);
             replicas[i].stamp = rng_below(&r.rng, 4) == 0 ? 1001 : 1005;
             copies[i].going = rng_below(&r.rng, 5) == 0;
         }
@@ -193,6 +211,7 @@ Suite *suite_nn_repl(void)
     tcase_add_test(tc, surplus_goes_from_the_fullest_node);
     tcase_add_test(tc, surplus_keeps_the_only_replica_of_a_rack);
     tcase_add_test(tc, corrupt_one_stays_while_only_one_is_good);
+    tcase_add_test(tc, suspect_one_does_not_count_and_stays_until_enough_are_good);
     tcase_add_test(tc, outdated_one_goes_when_two_are_good);
     tcase_add_test(tc, nothing_good_means_nothing_is_done);
     tcase_add_test(tc, replica_on_leaving_node_is_a_source_but_does_not_count);
