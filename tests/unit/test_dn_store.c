@@ -545,6 +545,41 @@ START_TEST(failed_sync_fences_the_volume)
 }
 END_TEST
 
+static char synced_dir[DN_PATH_MAX];
+
+static enum rc
+note_sync_dir(struct io *io, const char *path, struct why *why)
+{
+    (void)io;
+    (void)snprintf(synced_dir, sizeof synced_dir, "%s", path);
+    return io_sync_dir(io_posix(), path, why);
+}
+
+START_TEST(names_are_durable_when_a_replica_is_synced_or_finalized)
+{
+    struct io_ops ops = *io_posix()->ops;
+    struct io noting = { &ops };
+    struct writer w;
+    struct why why;
+
+    ops.sync_dir = note_sync_dir;
+    dn_store_free(store);
+    world.io = &noting;
+    ck_assert_int_eq(open_store(&why), RC_OK);
+    ck_assert_int_eq(begin(&w, DTP_SETUP_CREATE, 7, 1001, 0, 0), RC_OK);
+    put(&w, 0, 1000);
+    synced_dir[0] = '\0';
+    ck_assert_int_eq(dn_store_sync(store, &w.claim, &w.sink, &why), RC_OK);
+    ck_assert_ptr_nonnull(strstr(synced_dir, "/rbw"));
+    synced_dir[0] = '\0';
+    finish(&w);
+    ck_assert_ptr_nonnull(strstr(synced_dir, "/finalized/subdir"));
+    dn_store_free(store);
+    world.io = io_posix();
+    ck_assert_int_eq(open_store(&why), RC_OK);
+}
+END_TEST
+
 START_TEST(replica_older_than_was_asked_for_is_not_read)
 {
     struct dn_source src;
@@ -874,6 +909,7 @@ suite_dn_store(void)
     tcase_add_test(t, directory_in_use_is_refused);
     tcase_add_test(t, highest_numbers_are_remembered);
     tcase_add_test(t, failed_sync_fences_the_volume);
+    tcase_add_test(t, names_are_durable_when_a_replica_is_synced_or_finalized);
     tcase_add_test(t, replica_older_than_was_asked_for_is_not_read);
     tcase_add_test(t, directory_that_cannot_be_read_is_not_an_empty_one);
     tcase_add_test(t, damage_is_reported_once);

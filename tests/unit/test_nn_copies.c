@@ -1,4 +1,6 @@
 /* Copies of the log and what is rebuilt from them. */
+#include <stdatomic.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -390,6 +392,55 @@ START_TEST(database_that_is_behind_is_refused_and_recovered)
 }
 END_TEST
 
+static atomic_uint copy_written, copy_unsynced;     /* calls for segments of the log */
+
+static bool
+is_segment(int fd)
+{
+    char link[64], path[512];
+    ssize_t n;
+
+    (void)snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    if ((n = readlink(link, path, sizeof path - 1)) <= 0)
+        return false;
+    path[n] = '\0';
+    return strstr(path, "/edits-") != NULL;
+}
+
+static enum rc
+note_pwrite(struct io *io UNUSED, int fd, const void *p, size_t n, uint64_t at, struct why *why)
+{
+    if (is_segment(fd)) {
+        atomic_fetch_add(&copy_written, 1);
+        atomic_fetch_add(&copy_unsynced, 1);
+    }
+    return io_pwrite(io_posix(), fd, p, n, at, why);
+}
+
+static enum rc
+note_sync(struct io *io UNUSED, int fd, struct why *why)
+{
+    enum rc rc = io_sync(io_posix(), fd, why);
+
+    if (is_segment(fd))
+        atomic_store(&copy_unsynced, 0);
+    return rc;
+}
+
+START_TEST(group_is_durable_in_the_copy_when_it_is_answered)
+{
+    start_copies();
+    f.io_ops.pwrite = note_pwrite;
+    f.io_ops.sync = note_sync;
+    for (int i = 0; i < 5; i++) {
+        atomic_store(&copy_written, 0);
+        make_dirs("/a", i + 1);
+        ck_assert_uint_gt(copy_written, 0);
+        ck_assert_uint_eq(copy_unsynced, 0);
+    }
+}
+END_TEST
+
 START_TEST(copy_that_is_behind_gets_a_backup_at_the_start)
 {
     struct nn_recovered r;
@@ -511,6 +562,7 @@ suite_nn_copies(void)
     tcase_add_test(whole, healthy_database_is_not_replaced);
     tcase_add_test(whole, group_that_only_the_copy_has_is_taken_from_it_at_the_start);
     tcase_add_test(whole, database_that_is_behind_is_refused_and_recovered);
+    tcase_add_test(whole, group_is_durable_in_the_copy_when_it_is_answered);
     tcase_add_test(whole, copy_that_is_behind_gets_a_backup_at_the_start);
     tcase_add_test(whole, undone_group_is_not_in_what_is_rebuilt);
     tcase_add_test(whole, copy_whose_directory_is_removed_is_dropped_and_service_goes_on);
