@@ -429,7 +429,6 @@ note_sync(struct io *io UNUSED, int fd, struct why *why)
 
 START_TEST(group_is_durable_in_the_copy_when_it_is_answered)
 {
-    start_copies();
     f.io_ops.pwrite = note_pwrite;
     f.io_ops.sync = note_sync;
     for (int i = 0; i < 5; i++) {
