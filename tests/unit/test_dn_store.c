@@ -321,23 +321,6 @@ START_TEST(both_names_of_a_finalized_replica_are_one_replica)
 }
 END_TEST
 
-START_TEST(length_that_disagrees_with_the_checksums_is_corrupt)
-{
-    struct dn_path path;
-    struct dn_view v;
-    int fd;
-
-    make_finalized(7, 1001, 5000);
-    v = find(7);
-    path_of(&v, true, &path);
-    ck_assert_int_eq(io_open(world.io, path.p, IO_WRITE, &fd, NULL), RC_OK);
-    ck_assert_int_eq(io_truncate(world.io, fd, 20, NULL), RC_OK);
-    io_close(world.io, fd);
-    restart();
-    ck_assert(find(7).corrupt);
-}
-END_TEST
-
 START_TEST(appending_moves_the_stamp_and_survives_a_restart)
 {
     struct writer w;
@@ -618,114 +601,6 @@ START_TEST(directory_that_cannot_be_read_is_not_an_empty_one)
 }
 END_TEST
 
-START_TEST(damage_is_reported_once)
-{
-    struct dn_change c[16];
-    struct dn_view v;
-    size_t n;
-
-    make_finalized(7, 1001, 10);
-    v = find(7);
-    ck_assert(dn_store_doubt(store, &v, RC_CORRUPT));
-    ck_assert(!dn_store_doubt(store, &v, RC_CORRUPT));
-    n = dn_store_unsent(store, v.volume, c, 16);
-    ck_assert_uint_eq(n, 3);
-    ck_assert_int_eq(c[2].kind, DN_CORRUPT);
-    ck_assert(find(7).corrupt);
-}
-END_TEST
-
-static enum rc
-read_fails(struct io *io, int fd, void *p, size_t n, uint64_t at, size_t *ret_n, struct why *why)
-{
-    (void)io, (void)fd, (void)p, (void)n, (void)at, (void)ret_n;
-    return why_set(why, RC_IO, "Input/output error");
-}
-
-START_TEST(replica_that_could_not_be_read_is_suspect_until_it_is_verified)
-{
-    struct io_ops ops = *io_posix()->ops;
-    struct io failing = { .ops = &ops };
-    struct block_id list[4];
-    struct dn_source src;
-    struct dn_change c[16];
-    struct why why;
-
-    make_finalized(7, 1001, 1000);
-    dn_store_free(store);
-    world.io = &failing;
-    ck_assert_int_eq(open_store(&why), RC_OK);
-    ops.pread = read_fails;
-    ck_assert_int_eq(dn_store_read(store, (struct block_id){ 7 }, (struct stamp){ 0 }, &src, &why), RC_IO);
-    ops.pread = io_posix()->ops->pread;
-    ck_assert(!find(7).corrupt);
-    ck_assert(find(7).suspect);
-    ck_assert_uint_eq(dn_store_suspects(store, list, 4), 1);
-    ck_assert_uint_eq(list[0].v, 7);
-    ck_assert_uint_eq(dn_store_unsent(store, find(7).volume, c, 16), 1);
-    ck_assert_int_eq(c[0].kind, DN_SUSPECT);
-    ck_assert_int_eq(dn_store_read(store, (struct block_id){ 7 }, (struct stamp){ 0 }, &src, &why), RC_OK);
-    ck_assert(dn_store_confirm(store, &src));
-    dn_source_fini(store, &src);
-    ck_assert(!find(7).suspect);
-    ck_assert_uint_eq(dn_store_suspects(store, list, 4), 0);
-    ck_assert_uint_eq(dn_store_unsent(store, find(7).volume, c, 16), 2);
-    ck_assert_int_eq(c[1].kind, DN_RECEIVED);
-    dn_store_free(store);
-    world.io = io_posix();
-    ck_assert_int_eq(open_store(&why), RC_OK);
-}
-END_TEST
-
-START_TEST(suspect_replica_that_is_damaged_is_corrupt_and_not_suspect_again)
-{
-    struct dn_view v;
-
-    make_finalized(7, 1001, 1000);
-    v = find(7);
-    ck_assert(dn_store_doubt(store, &v, RC_IO));
-    ck_assert(!dn_store_doubt(store, &v, RC_IO));
-    ck_assert(dn_store_doubt(store, &v, RC_CORRUPT));
-    ck_assert(find(7).corrupt && !find(7).suspect);
-    ck_assert(!dn_store_doubt(store, &v, RC_IO));
-    ck_assert(find(7).corrupt && !find(7).suspect);
-}
-END_TEST
-
-START_TEST(replica_whose_files_are_longer_than_it_is_is_not_confirmed)
-{
-    struct dn_source src;
-    struct dn_path path;
-    struct dn_view v;
-    struct why why;
-    int fd;
-
-    make_finalized(7, 1001, 1024);
-    v = find(7);
-    ck_assert(dn_store_doubt(store, &v, RC_CORRUPT));
-    path_of(&v, false, &path);
-    ck_assert_int_eq(io_open(world.io, path.p, IO_READ | IO_WRITE, &fd, &why), RC_OK);
-    ck_assert_int_eq(io_truncate(world.io, fd, 1536, &why), RC_OK);
-    io_close(world.io, fd);
-    ck_assert_int_eq(dn_store_read(store, v.id, (struct stamp){ 0 }, &src, &why), RC_OK);
-    ck_assert(!dn_store_confirm(store, &src));
-    dn_source_fini(store, &src);
-    ck_assert(find(7).corrupt);
-}
-END_TEST
-
-START_TEST(damage_of_an_older_stamp_is_not_reported)
-{
-    struct dn_view v;
-
-    make_finalized(7, 1001, 10);
-    v = find(7);
-    v.stamp.v = 1000;
-    ck_assert(!dn_store_doubt(store, &v, RC_CORRUPT));
-    ck_assert(!find(7).corrupt);
-}
-END_TEST
-
 static char logged[256];
 
 static void
@@ -896,7 +771,6 @@ suite_dn_store(void)
     tcase_add_test(t, copy_of_a_written_replica_becomes_one);
     tcase_add_test(t, crash_between_the_renames_of_finalizing_leaves_a_usable_replica);
     tcase_add_test(t, both_names_of_a_finalized_replica_are_one_replica);
-    tcase_add_test(t, length_that_disagrees_with_the_checksums_is_corrupt);
     tcase_add_test(t, appending_moves_the_stamp_and_survives_a_restart);
     tcase_add_test(t, appending_that_cannot_move_the_files_leaves_the_replica_whole);
     tcase_add_test(t, close_recovery_finalizes_and_moves_the_stamp_of_what_is_finalized);
@@ -912,11 +786,6 @@ suite_dn_store(void)
     tcase_add_test(t, names_are_durable_when_a_replica_is_synced_or_finalized);
     tcase_add_test(t, replica_older_than_was_asked_for_is_not_read);
     tcase_add_test(t, directory_that_cannot_be_read_is_not_an_empty_one);
-    tcase_add_test(t, damage_is_reported_once);
-    tcase_add_test(t, replica_that_could_not_be_read_is_suspect_until_it_is_verified);
-    tcase_add_test(t, suspect_replica_that_is_damaged_is_corrupt_and_not_suspect_again);
-    tcase_add_test(t, replica_whose_files_are_longer_than_it_is_is_not_confirmed);
-    tcase_add_test(t, damage_of_an_older_stamp_is_not_reported);
     tcase_add_test(t, data_without_checksums_are_corrupt);
     tcase_add_test(t, recovered_replica_is_finalized_with_the_agreed_bytes);
     tcase_add_test(t, later_recovery_takes_the_replica_from_an_earlier_one);
