@@ -105,7 +105,8 @@ class GroupBy(Row):
         source = self.source(o)
         c = self.started(source)
         out = inputs.scratch
-        all_of = [Job("millrace", c, "groupby.so", ["-input", "/in/data", "-D", f"mapreduce.job.reduces={o.threads}"],
+        all_of = [Job("millrace", c, "groupby.so", ["-input", "/in/data", "-D", f"mapreduce.job.reduces={o.threads}",
+                                                    "-D", "groupby.show=sum,count,min,max"],
                       groups(",")),
                   Command("floor", [inputs.floor("groupby"), str(o.threads), source, out("floor-gb")], out("floor-gb"),
                           groups(","))]

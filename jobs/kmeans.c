@@ -149,12 +149,13 @@ assign_rows(struct centres *s, const struct mr_columns *p)
         nearest_one(s, p->col, i, s->cluster + i, s->nearness + i);
 }
 
-static void
+MR_KERNEL static void
 add_rows(struct centres *s, const struct mr_columns *p)
 {
     size_t width = 2 + s->d;
 
-    memset(s->nearness, 0, p->rows * sizeof *s->nearness);
+    for (size_t i = 0; i < p->rows; i++)
+        s->nearness[i] = 0;
     for (size_t j = 0; j < s->d; j++) {
         const double *x = p->col[j];
 

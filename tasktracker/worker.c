@@ -15,6 +15,7 @@
 #define ATTEMPT_ARENA (256 * MB)
 #define OUTLETS_MAX 64
 #define RESULT_MAX (16 * MB)
+#define JOBS_KEPT 8                 /* jobs for which columns that none of them used stay mapped */
 
 /* Where the bytes of one split come from just now. */
 struct source {
@@ -445,7 +446,7 @@ host_filled(struct mr_host *h, size_t split)
     k->fill_fd = -1;
 }
 
-/* Another job begins: what only the last one had goes. */
+/* Another job begins: what only the last ones had goes. */
 static void
 forget_job(struct worker *k)
 {
@@ -462,7 +463,7 @@ forget_job(struct worker *k)
         mem_free(s);
     }
     LL_FOREACH_SAFE(k->kept, c, after)
-        if (c->used_by != k->job_number) {
+        if (k->job_number - c->used_by >= JOBS_KEPT) {
             LL_DELETE(k->kept, c);
             k->self->ops->unmap(k->self, c->p, c->n);
             mem_free(c);
