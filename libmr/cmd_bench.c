@@ -191,7 +191,7 @@ child(const struct bench *b, uint32_t nodes, struct told_run *t)
         status = mr_complain(&why);
         goto out;
     }
-    if ((output = arena_printf(&ids->a, "%s/out", place)) == NULL || (status = run_once(b, output, ids, &ms)) != MR_DONE)
+    if (place == NULL || (output = arena_printf(&ids->a, "%s/out", place)) == NULL || (status = run_once(b, output, ids, &ms)) != MR_DONE)
         goto out;
     for (size_t i = 0; i < ids->n && rc == RC_OK; i++)
         rc = add_job(c, ids->ids[i], &ids->a, t, &why);
