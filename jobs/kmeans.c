@@ -24,7 +24,8 @@
 #include "files.h"
 #include "plot.h"
 
-#define BLOCK 32                /* points whose distances are worked out side by side */
+#define BLOCK 256               /* points whose distances are worked out side by side: their columns stay in the first
+                                   cache */
 
 /* A point's cluster in B. */
 struct assignment {
@@ -100,53 +101,55 @@ prepare(struct mr_task *t, struct centres *s, const struct mr_columns *p)
     s->best[0] = -INFINITY;
 }
 
-/* Nearest centre of each point of a block: the one whose |c|^2 / 2 - x.c is least; the first of equals. */
+/* v is nearness to centre c; where it is the least so far, so is c. */
 MR_KERNEL static void
-nearest(const struct centres *restrict s, const double *const *restrict col, size_t at, uint32_t *restrict cluster,
-        double *restrict nearness)
+take_nearer(uint32_t c, const double *restrict v, double *restrict nearness, uint32_t *restrict cluster, size_t n)
 {
-    for (size_t c = 0; c < s->k; c++) {
-        const double *centre = s->c + c * s->d;
-        double v[BLOCK];
+    for (size_t i = 0; i < n; i++) {
+        int nearer = v[i] < nearness[i];
 
-        for (int i = 0; i < BLOCK; i++)
-            v[i] = s->half[c];
-        for (size_t j = 0; j < s->d; j++)
-            for (int i = 0; i < BLOCK; i++)
-                v[i] = fma(-centre[j], col[j][at + i], v[i]);
-        for (int i = 0; i < BLOCK; i++) {
-            int nearer = c == 0 || v[i] < nearness[i];
-
-            nearness[i] = nearer ? v[i] : nearness[i];
-            cluster[i] = nearer ? (uint32_t)c : cluster[i];
-        }
+        nearness[i] = nearer ? v[i] : nearness[i];
+        cluster[i] = nearer ? c : cluster[i];
     }
 }
 
+/* Nearest centre of each of n <= BLOCK points: the one whose |c|^2 / 2 - x.c is least; the first of equals. */
 static void
-nearest_one(const struct centres *s, const double *const *col, size_t at, uint32_t *cluster, double *nearness)
+nearest(const struct centres *s, const double *const *col, size_t at, size_t n, uint32_t *cluster, double *nearness)
 {
-    for (size_t c = 0; c < s->k; c++) {
-        double v = s->half[c];
+    double v[BLOCK], a[4];
+    const double *x[4];
 
-        for (size_t j = 0; j < s->d; j++)
-            v = fma(-s->c[c * s->d + j], col[j][at], v);
-        if (c == 0 || v < *nearness) {
-            *nearness = v;
-            *cluster = (uint32_t)c;
+    for (size_t c = 0; c < s->k; c++) {
+        const double *centre = s->c + c * s->d;
+        size_t j = 0;
+
+        for (size_t i = 0; i < n; i++)
+            v[i] = s->half[c];
+        for (; j + 4 <= s->d; j += 4) {
+            for (int k = 0; k < 4; k++) {
+                a[k] = -centre[j + (size_t)k];
+                x[k] = col[j + (size_t)k] + at;
+            }
+            mr_axpy4(v, a, x, n);
         }
+        for (; j < s->d; j++)
+            mr_axpy(v, -centre[j], col[j] + at, n);
+        take_nearer((uint32_t)c, v, nearness, cluster, n);
     }
 }
 
 static void
 assign_rows(struct centres *s, const struct mr_columns *p)
 {
-    size_t i = 0;
-
-    for (; i + BLOCK <= p->rows; i += BLOCK)
-        nearest(s, p->col, i, s->cluster + i, s->nearness + i);
-    for (; i < p->rows; i++)
-        nearest_one(s, p->col, i, s->cluster + i, s->nearness + i);
+    for (size_t i = 0, n; i < p->rows; i += n) {
+        n = p->rows - i < BLOCK ? p->rows - i : BLOCK;
+        for (size_t k = i; k < i + n; k++) {
+            s->nearness[k] = s->k ? INFINITY : 0;
+            s->cluster[k] = 0;
+        }
+        nearest(s, p->col, i, n, s->cluster + i, s->nearness + i);
+    }
 }
 
 MR_KERNEL static void

@@ -25,13 +25,23 @@ static inline enum linear_loss linear_loss(const char *name)
 /* z[i] = the score of row i, its columns but the label's times w. */
 static inline void linear_scores(const struct mr_columns *c, uint32_t label, const double *w, double *z)
 {
-    const double *weight = w + 1;
+    const double *weight = w + 1, *x[4];
+    size_t n = 0;
 
     for (size_t i = 0; i < c->rows; i++)
         z[i] = w[0];
-    for (uint32_t j = 0; j < c->cols; j++)
-        if (j != label)
-            mr_axpy(z, *weight++, c->col[j], c->rows);
+    for (uint32_t j = 0; j < c->cols; j++) {
+        if (j == label)
+            continue;
+        x[n++] = c->col[j];
+        if (n == 4) {
+            mr_axpy4(z, weight, x, c->rows);
+            weight += 4;
+            n = 0;
+        }
+    }
+    for (size_t k = 0; k < n; k++)
+        mr_axpy(z, *weight++, x[k], c->rows);
 }
 
 /* z[i] becomes the loss' derivative by the score, loss[i] the loss; y are the labels as given. */

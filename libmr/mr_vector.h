@@ -29,6 +29,16 @@ MR_KERNEL static void mr_axpy(double *restrict z, double a, const double *restri
         z[i] = fma(a, x[i], z[i]);
 }
 
+/* z[i] += a[0] x[0][i] + ... + a[3] x[3][i], in this order: z is loaded and stored once. */
+MR_KERNEL static void mr_axpy4(double *restrict z, const double a[4], const double *const x[4], size_t n)
+{
+    const double *restrict x0 = x[0], *restrict x1 = x[1], *restrict x2 = x[2], *restrict x3 = x[3];
+    double a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3];
+
+    for (size_t i = 0; i < n; i++)
+        z[i] = fma(a3, x3[i], fma(a2, x2[i], fma(a1, x1[i], fma(a0, x0[i], z[i]))));
+}
+
 static inline double mr_lanes_sum(const double lane[MR_LANES])
 {
     double s[MR_LANES];
