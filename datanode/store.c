@@ -143,6 +143,11 @@ dn_store_open(const struct world *w, const struct dn_store_options *o, struct dn
         goto out;
     if ((rc = open_all(s, o->dirs, why)) != RC_OK)
         goto out;
+    if (s->id.node_uuid[0] == '\0' && s->failed_count > 0) {
+        /* A new name would stay on the others and contradict the old one as soon as the failed volume is back. */
+        rc = why_set(why, RC_IO, "a volume has failed, and no other one says who this DataNode is");
+        goto out;
+    }
     if (s->id.node_uuid[0] == '\0')
         rng_uuid(w->rng, s->id.node_uuid);
     if (s->id.pool_id[0] != '\0' && (rc = join_all(s, why)) != RC_OK)

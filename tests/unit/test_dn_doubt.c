@@ -212,6 +212,33 @@ START_TEST(length_that_disagrees_with_the_checksums_is_corrupt)
 }
 END_TEST
 
+START_TEST(new_volume_gets_no_new_name_while_the_old_one_cannot_be_read)
+{
+    struct io_ops ops = *io_posix()->ops;
+    struct io failing = { &ops };
+    char one[256], two[256], *dirs[] = { one, two, NULL };
+    struct dn_store_options o = { .dirs = dirs, .failed_max = 1, .claim_ms = 1000 };
+    struct dn_identity before, after;
+    struct why why;
+    enum rc rc;
+
+    (void)snprintf(one, sizeof one, "%s/one", dir);
+    (void)snprintf(two, sizeof two, "%s/two", dir);
+    dn_store_identity(store, &before);
+    dn_store_free(store);
+    store = NULL;
+    ops.pread = read_fails;
+    world.io = &failing;
+    rc = dn_store_open(&world, &o, &store, &why);
+    world.io = io_posix();
+    ck_assert_int_eq(rc, RC_IO);
+    ck_assert_ptr_null(store);
+    ck_assert_int_eq(dn_store_open(&world, &o, &store, &why), RC_OK);
+    dn_store_identity(store, &after);
+    ck_assert_str_eq(after.node_uuid, before.node_uuid);
+}
+END_TEST
+
 Suite *
 suite_dn_doubt(void)
 {
@@ -225,6 +252,7 @@ suite_dn_doubt(void)
     tcase_add_test(t, replica_whose_files_are_longer_than_it_is_is_not_confirmed);
     tcase_add_test(t, damage_of_an_older_stamp_is_not_reported);
     tcase_add_test(t, length_that_disagrees_with_the_checksums_is_corrupt);
+    tcase_add_test(t, new_volume_gets_no_new_name_while_the_old_one_cannot_be_read);
     suite_add_tcase(s, t);
     return s;
 }
