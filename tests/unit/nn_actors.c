@@ -3,11 +3,41 @@
 #include <check.h>
 #include <stdio.h>
 
+#include "namenode/core.h"
 #include "namenode/report.h"
+#include "namenode/schema.h"
+#include "namenode/txlog.h"
+#include "namenode/verify.h"
 
 struct fake_nn f;
 struct fake_dn dn[NODES];
 struct why why;
+
+void actors_begin(void)
+{
+    fake_nn_init(&f);
+    for (int i = 0; i < NODES; i++) {
+        dn_name(i);
+        dn_register(i);
+        dn_report(i, NULL, 0);
+    }
+    fake_nn_run(&f, 1000);
+}
+
+void actors_end(void)
+{
+    struct nn_db copy = { .sql = NULL };
+    struct why bad;
+    char path[100];
+
+    snprintf(path, sizeof path, "%s/replayed.db", f.dir);
+    ck_assert_msg(nn_verify(&f.nn->core->db, &bad) == RC_OK, "%s", bad.text);
+    ck_assert_int_eq(nn_db_open(&copy, f.nn->vfs, path, true, &f.nn->conf, &bad), RC_OK);
+    ck_assert_msg(nn_txlog_replay(&f.nn->core->db, &copy, &bad) == RC_OK, "%s", bad.text);
+    ck_assert_msg(nn_txlog_compare(&f.nn->core->db, &copy, &bad) == RC_OK, "%s", bad.text);
+    nn_db_fini(&copy);
+    fake_nn_fini(&f);
+}
 
 void dn_name(int i)
 {

@@ -20,6 +20,11 @@ extern struct fake_nn f;
 extern struct fake_dn dn[NODES];
 extern struct why why;          /* of the last refusal */
 
+/* Before each test: a NameNode to which all nodes have reported that they hold nothing. */
+void actors_begin(void);
+/* After each: whatever the test did, the tables hold together and the log gives them again. */
+void actors_end(void);
+
 /* DataNodes. */
 void dn_name(int i);
 void dn_register(int i);

@@ -3,40 +3,10 @@
 
 #include "core/base/mem.h"
 #include "namenode/blockmap.h"
-#include "namenode/schema.h"
-#include "namenode/txlog.h"
-#include "namenode/verify.h"
 #include "tests/unit/nn_actors.h"
 #include "tests/unit/suites.h"
 
 Suite *suite_nn_recovery(void);
-
-static void setup(void)
-{
-    fake_nn_init(&f);
-    for (int i = 0; i < NODES; i++) {
-        dn_name(i);
-        dn_register(i);
-        dn_report(i, NULL, 0);
-    }
-    fake_nn_run(&f, 1000);
-}
-
-/* Whatever a test did: the log gives the tables. */
-static void teardown(void)
-{
-    struct nn_db copy = { .sql = NULL };
-    struct why bad;
-    char path[100];
-
-    snprintf(path, sizeof path, "%s/replayed.db", f.dir);
-    ck_assert_msg(nn_verify(&f.nn->core->db, &bad) == RC_OK, "%s", bad.text);
-    ck_assert_int_eq(nn_db_open(&copy, f.nn->vfs, path, true, &f.nn->conf, &bad), RC_OK);
-    ck_assert_msg(nn_txlog_replay(&f.nn->core->db, &copy, &bad) == RC_OK, "%s", bad.text);
-    ck_assert_msg(nn_txlog_compare(&f.nn->core->db, &copy, &bad) == RC_OK, "%s", bad.text);
-    nn_db_fini(&copy);
-    fake_nn_fini(&f);
-}
 
 static int64_t length_of(const char *path)
 {
@@ -451,7 +421,7 @@ Suite *suite_nn_recovery(void)
     Suite *s = suite_create("nn_recovery");
     TCase *tc = tcase_create("recovery");
 
-    tcase_add_checked_fixture(tc, setup, teardown);
+    tcase_add_checked_fixture(tc, actors_begin, actors_end);
     tcase_set_timeout(tc, 60);
     tcase_add_test(tc, recovered_file_is_closed_with_what_the_datanodes_agreed_on);
     tcase_add_test(tc, attempt_that_takes_too_long_is_followed_by_one_that_alone_counts);
