@@ -393,6 +393,7 @@ answer_all(struct nn_core *core, const struct why *why)
     while (call != NULL) {
         struct rpc_call *next = call->next;
 
+        call->more = next != NULL;
         if (why != NULL && !is_own_failure(call)) {
             metric_add(&core->nn->metrics.calls, 1);
             metric_add(&core->nn->metrics.calls_failed, 1);

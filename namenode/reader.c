@@ -9,6 +9,7 @@
 
 #define BATCH_MAX 16
 #define READ_US 5000            /* one read transaction of a long read */
+#define REPLY_US 200            /* a reply waits that long for those of its batch */
 
 enum rc
 nn_reader_init(struct nn_reader *r, struct nn *nn, struct why *why)
@@ -37,29 +38,64 @@ nn_reader_pause(struct nn_reader *r, uint64_t *begun_us, struct why *why)
     return nn_exec(&r->db, SQL_BEGIN, why);
 }
 
+/* A call that was carried out and is still to be answered. */
+struct done {
+    struct rpc_call *call;      /* NULL: none */
+    enum rc rc;
+    struct why why;
+};
+
+static void
+answer(struct nn_reader *r, struct done *d, bool more)
+{
+    if (d->call == NULL)
+        return;
+    metric_add(&r->nn->metrics.calls, 1);
+    if (d->rc != RC_OK)
+        metric_add(&r->nn->metrics.calls_failed, 1);
+    d->call->more = more;
+    if (d->rc != RC_OK)
+        r->nn->answer->fail(d->call, &d->why);
+    else
+        r->nn->answer->reply(d->call);
+    d->call = NULL;
+}
+
+/* One call, inside the read transaction, which is begun for the first one. */
+static enum rc
+carry_out(struct nn_reader *r, struct rpc_call *call, struct why *why)
+{
+    enum rc rc;
+
+    if (sqlite3_get_autocommit(r->db.sql) &&    /* also when a call before ended it with an error */
+        (rc = nn_exec(&r->db, SQL_BEGIN, why)) != RC_OK)
+        return rc;
+    if ((rc = nn_admit_reader(r, call, why)) != RC_OK)
+        return rc;
+    return nn_dispatch(r, call, why);
+}
+
 void
 nn_reader_batch(struct nn_reader *r, struct rpc_call **calls, size_t n)
 {
-    const struct nn_answer *answer = r->nn->answer;
+    uint64_t answered_us = clock_mono_us(r->nn->world->clock), now_us;
+    struct done d = { 0 };
     struct why why;
 
     r->snap = nn_snapshot_ref(r->nn);
     for (size_t i = 0; i < n; i++) {
-        struct rpc_call *call = calls[i];
-        enum rc rc = RC_OK;
+        enum rc rc = carry_out(r, calls[i], &why);
 
-        if (sqlite3_get_autocommit(r->db.sql))      /* at the first call, or when a call before ended it with an error */
-            rc = nn_exec(&r->db, SQL_BEGIN, &why);
-        if (rc == RC_OK && (rc = nn_admit_reader(r, call, &why)) == RC_OK)
-            rc = nn_dispatch(r, call, &why);
-        metric_add(&r->nn->metrics.calls, 1);
-        if (rc != RC_OK)
-            metric_add(&r->nn->metrics.calls_failed, 1);
-        if (rc != RC_OK)
-            answer->fail(call, &why);
-        else if ((call->method->flags & RPC_WAIT) == 0)
-            answer->reply(call);
+        /* Replies leave together, and with the last of the batch at the latest. */
+        now_us = clock_mono_us(r->nn->world->clock);
+        answer(r, &d, now_us - answered_us < REPLY_US);
+        if (now_us - answered_us >= REPLY_US)
+            answered_us = now_us;
+        d.call = calls[i];
+        if ((d.rc = rc) != RC_OK)
+            d.why = why;
     }
+    answer(r, &d, false);
     if (!sqlite3_get_autocommit(r->db.sql) && nn_exec(&r->db, SQL_COMMIT, &why) != RC_OK) {
         log_error("read_transaction_stuck", "reason=%s", why.text);
         nn_set_failed(r->nn);

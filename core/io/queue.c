@@ -14,6 +14,7 @@ struct queue {
     size_t cap, first, n;
     size_t limit;
     size_t takers, putters;     /* threads that wait */
+    bool waking;                /* a taker was signalled and is on its way: it will see what is put meanwhile */
     bool stopped;
 };
 
@@ -71,6 +72,16 @@ ring_grow(struct queue *q)
     return RC_OK;
 }
 
+/* With the mutex held.  One taker at a time is woken; it wakes the next when it leaves something behind. */
+static void
+wake_taker(struct queue *q)
+{
+    if (q->n == 0 || q->takers == 0 || q->waking)
+        return;
+    q->waking = true;
+    cond_signal(q->threads, q->items);
+}
+
 /* With the mutex held. */
 static enum rc
 put_locked(struct queue *q, void *item)
@@ -83,8 +94,7 @@ put_locked(struct queue *q, void *item)
         return RC_NOMEM;
     q->ring[(q->first + q->n) % q->cap] = item;
     q->n++;
-    if (q->takers > 0)
-        cond_signal(q->threads, q->items);
+    wake_taker(q);
     return RC_OK;
 }
 
@@ -127,6 +137,7 @@ queue_take_many(struct queue *q, uint64_t deadline_ms, void **ret_items, size_t 
         q->takers++;
         in_time = cond_wait(q->threads, q->items, q->mutex, deadline_ms);
         q->takers--;
+        q->waking = false;
     }
     if (q->n == 0) {
         rc = q->stopped ? RC_STOPPED : RC_TIMEOUT;
@@ -139,8 +150,7 @@ queue_take_many(struct queue *q, uint64_t deadline_ms, void **ret_items, size_t 
     *ret_n = n;
     if (q->putters > 0)
         cond_broadcast(q->threads, q->room);
-    if (q->n > 0 && q->takers > 0)
-        cond_signal(q->threads, q->items);
+    wake_taker(q);
 out:
     mutex_unlock(q->threads, q->mutex);
     return rc;

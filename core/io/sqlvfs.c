@@ -447,6 +447,8 @@ sqlvfs_new(const struct world *w, const char *name, struct sqlvfs **ret, struct 
     struct sqlvfs *v;
     enum rc rc = RC_NOMEM;
 
+    /* Without it each allocation of SQLite takes one lock that all threads share.  Refused when SQLite runs already. */
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     if (sqlite3_initialize() != SQLITE_OK || (v = mem_zalloc(sizeof *v)) == NULL)
         return why_rc(why, RC_NOMEM);
     v->world = *w;

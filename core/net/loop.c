@@ -44,6 +44,7 @@ struct loop {
     struct mutex *mutex;                /* guards what follows */
     struct post *first, **last;
     bool stop, ended;
+    bool asleep;                        /* waits, or is about to: a post has to wake it */
 };
 
 enum rc
@@ -220,7 +221,7 @@ loop_post(struct loop *l, void (*fn)(void *arg), void *arg)
     was_empty = l->first == NULL;
     *l->last = p;
     l->last = &p->next;
-    if (was_empty)      /* inside the lock: the loop cannot end, and be freed, in between */
+    if (was_empty && l->asleep)     /* inside the lock: the loop cannot end, and be freed, in between */
         l->w.net->ops->poller_wake(l->w.net, l->poller);
     mutex_unlock(l->w.threads, l->mutex);
     return RC_OK;
@@ -270,17 +271,31 @@ run_timers(struct loop *l)
     }
 }
 
+/* About to wait (or back): true when nothing was posted since run_posts, so that waiting is right. */
+static bool
+set_asleep(struct loop *l, bool asleep)
+{
+    bool idle;
+
+    mutex_lock(l->w.threads, l->mutex);
+    idle = l->first == NULL;
+    l->asleep = asleep && idle;
+    mutex_unlock(l->w.threads, l->mutex);
+    return idle;
+}
+
 void
 loop_run(struct loop *l)
 {
     struct why why;
 
     while (!run_posts(l)) {
-        uint64_t deadline_ms = l->timer_n > 0 ? (l->heap[0]->at_us + 999) / 1000 : FOREVER;
+        uint64_t deadline_ms = !set_asleep(l, true) ? 0 : l->timer_n > 0 ? (l->heap[0]->at_us + 999) / 1000 : FOREVER;
         size_t n = 0;
 
         /* A poller that cannot wait is a broken process: there is nobody to serve. */
         CHECK(l->w.net->ops->poller_wait(l->w.net, l->poller, deadline_ms, l->ready, BATCH, &n, &why) == RC_OK);
+        (void)set_asleep(l, false);     /* what was posted meanwhile is run after the batch */
         l->ready_n = n;
         for (l->ready_at = 0; l->ready_at < l->ready_n; ) {
             struct net_ready *ready = &l->ready[l->ready_at++];

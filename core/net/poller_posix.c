@@ -184,7 +184,8 @@ poller_posix_wait(struct net *n, struct net_poller *p, uint64_t deadline_ms, str
     uint64_t now = deadline_ms == FOREVER ? 0 : now_us();
     uint64_t left_us = deadline_ms == FOREVER || deadline_ms <= now / 1000 ? 0 : deadline_ms * 1000 - now;
     bool timed = deadline_ms != FOREVER && left_us > 0;
-    int flags = deadline_ms != FOREVER && left_us == 0 ? EVLOOP_NONBLOCK : EVLOOP_ONCE;
+    /* ONCE also then: without it libevent goes on until nothing is ready, and what is ready is not read in between. */
+    int flags = EVLOOP_ONCE | (deadline_ms != FOREVER && left_us == 0 ? EVLOOP_NONBLOCK : 0);
     struct timeval tv = { .tv_sec = (time_t)(left_us / 1000000), .tv_usec = (suseconds_t)(left_us % 1000000) };
 
     (void)n;

@@ -28,15 +28,15 @@ static void
 call_end(struct rpc_held *h, uint8_t *bytes, size_t n)
 {
     struct rpc_server *s = h->call.conn->server;
-    bool post;
+    bool post, more = h->call.more;
 
     arena_fini(&h->call.arena);
     h->out = (struct rpc_out){ .bytes = bytes, .n = n, .held = h };
     mutex_lock(s->w.threads, s->mutex);
     *s->outbox_last = &h->out;
     s->outbox_last = &h->out.next;
-    post = !s->posted;
-    s->posted = true;
+    post = !s->posted && !more;
+    s->posted = s->posted || post;
     mutex_unlock(s->w.threads, s->mutex);
     if (post && loop_post(s->loop, on_outbox, s) != RC_OK) {    /* no memory: the tick empties the outbox */
         mutex_lock(s->w.threads, s->mutex);

@@ -46,6 +46,7 @@ struct rpc_call {
     uint64_t arrived_wall_ms;
     uint64_t arrived_mono_us;
     struct net_addr peer;           /* numeric */
+    bool more;                      /* whoever ends it ends another at once: this reply may leave with that one */
     struct rpc_conn *conn;          /* the server's; not to be touched */
     void *app;                      /* for the protocol's owner */
     struct rpc_call *next;          /* for the holder's lists */

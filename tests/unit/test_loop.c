@@ -21,12 +21,13 @@ struct rig {
     struct net_ops ops;
     struct loop *loop;
     uint64_t now_us;
-    unsigned wakes;
+    unsigned wakes, all_wakes;
     void *tags[SOCKS];          /* of watched sockets */
     unsigned events[SOCKS];
     bool ready[SOCKS];          /* say so in the next wait */
     char trace[256];
     struct loop_timer *timer;
+    void (*in_wait)(struct rig *r);     /* once */
 };
 
 static uint64_t
@@ -72,6 +73,9 @@ fake_poller_wait(struct net *n, struct net_poller *p, uint64_t deadline_ms, stru
     (void)p;
     (void)max;
     (void)why;
+    if (r->in_wait != NULL)
+        r->in_wait(r);
+    r->in_wait = NULL;
     for (int sock = 0; sock < SOCKS; sock++) {
         if (!r->ready[sock] || r->events[sock] == 0)
             continue;
@@ -93,6 +97,7 @@ fake_poller_wake(struct net *n, struct net_poller *p)
 {
     (void)p;
     CONTAINER_OF(n, struct rig, net)->wakes++;
+    CONTAINER_OF(n, struct rig, net)->all_wakes++;
 }
 
 static void
@@ -205,18 +210,38 @@ START_TEST(many_timers_run_sorted)
 }
 END_TEST
 
+static void
+post_three(struct rig *r)
+{
+    ck_assert_int_eq(loop_post(r->loop, on_a, r), RC_OK);
+    ck_assert_int_eq(loop_post(r->loop, on_b, r), RC_OK);
+    ck_assert_int_eq(loop_post(r->loop, on_end, r), RC_OK);
+}
+
 START_TEST(posts_run_in_order_with_one_wake)
 {
     struct rig r;
 
     rig_init(&r);
-    ck_assert_int_eq(loop_post(r.loop, on_a, &r), RC_OK);
-    ck_assert_int_eq(loop_post(r.loop, on_b, &r), RC_OK);
-    ck_assert_int_eq(loop_post(r.loop, on_end, &r), RC_OK);
-    ck_assert_uint_eq(r.wakes, 1);
+    add(&r, 5, on_a);
+    r.in_wait = post_three;
     loop_run(r.loop);
     ck_assert_str_eq(r.trace, "a@0 b@0 end@0 ");
+    ck_assert_uint_eq(r.all_wakes, 2);      /* of the first post, and of loop_stop */
     ck_assert_int_eq(loop_post(r.loop, on_a, &r), RC_STOPPED);
+    rig_fini(&r);
+}
+END_TEST
+
+START_TEST(posts_to_a_loop_that_is_awake_run_without_a_wake)
+{
+    struct rig r;
+
+    rig_init(&r);
+    post_three(&r);
+    ck_assert_uint_eq(r.all_wakes, 0);
+    loop_run(r.loop);
+    ck_assert_str_eq(r.trace, "a@0 b@0 end@0 ");
     rig_fini(&r);
 }
 END_TEST
@@ -268,6 +293,7 @@ suite_loop(void)
     tcase_add_test(t, a_cancelled_timer_does_not_run);
     tcase_add_test(t, many_timers_run_sorted);
     tcase_add_test(t, posts_run_in_order_with_one_wake);
+    tcase_add_test(t, posts_to_a_loop_that_is_awake_run_without_a_wake);
     tcase_add_test(t, a_watch_removed_in_a_batch_is_not_called);
     suite_add_tcase(s, t);
     return s;
