@@ -139,37 +139,56 @@ nearest(const struct centres *s, const double *const *col, size_t at, size_t n, 
     }
 }
 
+/* Clusters of rows [at, at + n), and how near. */
 static void
-assign_rows(struct centres *s, const struct mr_columns *p)
+assign_rows(struct centres *s, const struct mr_columns *p, size_t at, size_t n)
 {
-    for (size_t i = 0, n; i < p->rows; i += n) {
-        n = p->rows - i < BLOCK ? p->rows - i : BLOCK;
-        for (size_t k = i; k < i + n; k++) {
-            s->nearness[k] = s->k ? INFINITY : 0;
-            s->cluster[k] = 0;
-        }
-        nearest(s, p->col, i, n, s->cluster + i, s->nearness + i);
+    for (size_t i = at; i < at + n; i++) {
+        s->nearness[i] = s->k ? INFINITY : 0;
+        s->cluster[i] = 0;
     }
+    nearest(s, p->col, at, n, s->cluster + at, s->nearness + at);
 }
 
-MR_KERNEL static void
-add_rows(struct centres *s, const struct mr_columns *p)
+static size_t
+block_at(const struct mr_columns *p, size_t at)
 {
-    size_t width = 2 + s->d;
+    return p->rows - at < BLOCK ? p->rows - at : BLOCK;
+}
 
-    for (size_t i = 0; i < p->rows; i++)
-        s->nearness[i] = 0;
-    for (size_t j = 0; j < s->d; j++) {
-        const double *x = p->col[j];
+/* squares[i] += x[i]^2 */
+MR_KERNEL static void
+add_squares(double *restrict squares, const double *restrict x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        squares[i] = fma(x[i], x[i], squares[i]);
+}
 
-        for (size_t i = 0; i < p->rows; i++) {
-            s->sum[s->cluster[i] * width + 2 + j] += x[i];
-            s->nearness[i] = fma(x[i], x[i], s->nearness[i]);
-        }
+/* Rows [at, at + n), whose clusters are known, to the sums; nearness becomes |x|^2. */
+static void
+add_rows(struct centres *s, const struct mr_columns *p, size_t at, size_t n)
+{
+    size_t width = 2 + s->d, j = 0;
+    const uint32_t *cluster = s->cluster + at;
+    double *square = s->nearness + at;
+    const double *x[4];
+
+    memset(square, 0, n * sizeof *square);
+    for (; j + 4 <= s->d; j += 4) {
+        for (size_t k = 0; k < 4; k++)
+            x[k] = p->col[j + k] + at;
+        mr_add4_by(s->sum + 2 + j, width, cluster, x, n);
+        for (size_t k = 0; k < 4; k++)
+            add_squares(square, x[k], n);
     }
-    for (size_t i = 0; i < p->rows; i++) {
-        s->sum[s->cluster[i] * width]++;
-        s->sum[s->cluster[i] * width + 1] += s->nearness[i];
+    for (; j < s->d; j++) {
+        for (size_t i = 0; i < n; i++)
+            s->sum[cluster[i] * width + 2 + j] += p->col[j][at + i];
+        add_squares(square, p->col[j] + at, n);
+    }
+    for (size_t i = 0; i < n; i++) {
+        s->sum[cluster[i] * width]++;
+        s->sum[cluster[i] * width + 1] += square[i];
     }
 }
 
@@ -180,7 +199,8 @@ assign(struct mr_task *t, const struct mr_columns *p)
     struct centres *s = t->state;
 
     prepare(t, s, p);
-    assign_rows(s, p);
+    for (size_t i = 0; i < p->rows; i += BLOCK)
+        assign_rows(s, p, i, block_at(p, i));
     for (size_t i = 0; i < p->rows; i++)
         s->b[i] = (struct assignment){ p->file, s->cluster[i], p->at[i] };
     mr_emit(t, NULL, 0, s->b, p->rows * sizeof *s->b);
@@ -191,18 +211,20 @@ static void
 update(struct mr_task *t, const struct mr_columns *p)
 {
     struct centres *s = t->state;
+    struct assignment a;
     struct mr_bytes b;
 
     prepare(t, s, p);
     if (!mr_second(t, p->rows * sizeof *s->b, &b) || b.n != p->rows * sizeof *s->b)
         mr_fail(t, "B has fewer points than the input");
-    memcpy(s->b, b.p, b.n);
     for (size_t i = 0; i < p->rows; i++) {
-        if (s->b[i].file != p->file || s->b[i].at != p->at[i] || s->b[i].cluster >= s->k)
+        memcpy(&a, b.p + i * sizeof a, sizeof a);
+        if (a.file != p->file || a.at != p->at[i] || a.cluster >= s->k)
             mr_fail(t, "B is not of this input and these centres");
-        s->cluster[i] = s->b[i].cluster;
+        s->cluster[i] = a.cluster;
     }
-    add_rows(s, p);
+    for (size_t i = 0; i < p->rows; i += BLOCK)
+        add_rows(s, p, i, block_at(p, i));
 }
 
 static void
@@ -211,8 +233,10 @@ fused(struct mr_task *t, const struct mr_columns *p)
     struct centres *s = t->state;
 
     prepare(t, s, p);
-    assign_rows(s, p);
-    add_rows(s, p);
+    for (size_t i = 0; i < p->rows; i += BLOCK) {
+        assign_rows(s, p, i, block_at(p, i));
+        add_rows(s, p, i, block_at(p, i));
+    }
 }
 
 static void
@@ -233,7 +257,8 @@ pick(struct mr_task *t, const struct mr_columns *p, int drawn)
     struct centres *s = t->state;
 
     prepare(t, s, p);
-    assign_rows(s, p);
+    for (size_t i = 0; i < p->rows; i += BLOCK)
+        assign_rows(s, p, i, block_at(p, i));
     for (size_t i = 0; i < p->rows; i++) {
         double w = 2 * s->nearness[i], u = mr_random_f64(s->seed + s->k, mr_mix(p->file + 1, p->at[i]));
 

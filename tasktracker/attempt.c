@@ -78,7 +78,7 @@ send_start(struct talk *k, int log_fd, struct why *why)
     spec.sort_bytes = job->sort_bytes;
     spec.sort_factor = job->sort_factor;
     spec.compress = job->compress;
-    spec.memory_bytes = tt_memory_limit(k->tt, job) + a->job->side_bytes;
+    spec.memory_bytes = tt_memory_limit(k->tt, a->job);
     spec.has_results = true;
     spec.results = job->results && (!a->is_map || job->reduces == 0);
     spec.final_output = !job->results && (!a->is_map || job->reduces == 0);

@@ -16,6 +16,7 @@
 #define SIDE_CHUNK (1 * MB)
 #define SESSION_IDLE_MS 10000       /* a driver's worker waits for its next job */
 #define LIBRARIES_BYTES (512 * MB)  /* address space that every worker has anyway */
+#define SIDES_STEP (64 * MB)        /* side files that change a little from job to job need no other worker */
 
 struct tt_job *
 tt_job_get(struct tt *tt, uint64_t number)
@@ -430,10 +431,13 @@ tt_output_drop(struct tt *tt, struct tt_job *j, uint32_t map, uint32_t attempt)
 /* ---- workers ---- */
 
 uint64_t
-tt_memory_limit(const struct tt *tt, const JtJobSpec *spec)
+tt_memory_limit(const struct tt *tt, const struct tt_job *j)
 {
+    const JtJobSpec *spec = j->reply->spec;
+    uint64_t sides = (j->side_bytes + SIDES_STEP - 1) / SIDES_STEP * SIDES_STEP;
+
     /* A driver's workers keep the columns of their splits mapped. */
-    return LIBRARIES_BYTES + spec->memory_bytes + 4 * spec->sort_bytes + (spec->has_session ? tt->conf.tt_cache_bytes : 0);
+    return LIBRARIES_BYTES + spec->memory_bytes + 4 * spec->sort_bytes + sides + (spec->has_session ? tt->conf.tt_cache_bytes : 0);
 }
 
 /* Who, which driver and which shared object: what a worker may serve further jobs of.  NULL: it serves one only. */
@@ -460,7 +464,7 @@ session_of(const struct tt_job *j)
 enum rc
 tt_worker_take(struct tt *tt, struct tt_job *j, struct launched *ret, struct why *why)
 {
-    uint64_t need = tt_memory_limit(tt, j->reply->spec) + j->side_bytes;
+    uint64_t need = tt_memory_limit(tt, j);
     char *session = session_of(j);
     struct tt_idle *idle, *found = NULL;
     enum rc rc;
@@ -503,7 +507,7 @@ tt_worker_keep(struct tt *tt, struct tt_job *j, struct launched *w)
         idle->w = *w;
         idle->job = j->number;
         idle->session = session_of(j);
-        idle->memory_bytes = tt_memory_limit(tt, j->reply->spec) + j->side_bytes;
+        idle->memory_bytes = tt_memory_limit(tt, j);
         idle->since_ms = tt_now(tt);
         DL_APPEND(tt->idle, idle);
         tt->idle_count++;

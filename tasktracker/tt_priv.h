@@ -194,7 +194,7 @@ void tt_worker_keep(struct tt *tt, struct tt_job *j, struct launched *w);
 /* End the workers that have waited for longer than is good; with all: every one. */
 void tt_workers_reap(struct tt *tt, bool all);
 /* What a task may have of addresses. */
-uint64_t tt_memory_limit(const struct tt *tt, const JtJobSpec *spec);
+uint64_t tt_memory_limit(const struct tt *tt, const struct tt_job *j);
 
 /* ---- code.c ---- */
 /* The shared object of a job's description, added if that brings it; RC_NOT_FOUND: it does not, and it is not here. */

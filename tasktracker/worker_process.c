@@ -1,5 +1,6 @@
 /* The worker as a process of its own. */
 #include <errno.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -77,12 +78,16 @@ static NORETURN void px_leave(struct worker_self *self UNUSED, int status) { _ex
 
 static const struct worker_ops px_ops = { px_prepare, px_flush, px_leave, px_map, px_unmap };
 
+#define KEPT_BYTES (32 * 1024 * 1024)  /* what attempts free stays for the next, backed by memory that was touched */
+
 void
 worker_run(int sock)
 {
     struct worker_self self = { .ops = &px_ops, .pipes = pipes_posix() };
     struct world w;
 
+    (void)mallopt(M_MMAP_THRESHOLD, KEPT_BYTES);    /* 0: then it is slower */
+    (void)mallopt(M_TRIM_THRESHOLD, 2 * KEPT_BYTES);
     world_posix(&w);
     self.io = w.io;
     self.clock = w.clock;
