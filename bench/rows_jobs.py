@@ -120,4 +120,26 @@ class GroupBy(Row):
         return all_of
 
 
-ROWS = [WordCount, GroupBy]
+class Select(Row):
+    name, kind, full = "select", "groups", 20_000_000
+    what = "the lines with a value above 990, of 20 M rows of CSV"
+
+    def contestants(self, o):
+        source = self.source(o)
+        c = self.started(source)
+        out = inputs.scratch
+        all_of = [Job("millrace", c, "select.so", ["-input", "/in/data", "-D", "select.field=2", "-D", "select.op=gt", "-D",
+                                                   "select.value=990"], sorted_lines),
+                  Command("floor", [inputs.floor("select"), str(o.threads), source, out("floor-select")], out("floor-select"),
+                          sorted_lines)]
+        if not o.no_peers:
+            peers.java()
+            all_of += [Command("DuckDB", peers.script("duckdb_row.py", "select", o.threads, source, out("duck-select")),
+                               out("duck-select"), sorted_lines),
+                       Command("Polars", peers.script("polars_row.py", "select", source, out("polars-select")),
+                               out("polars-select"), sorted_lines),
+                       SparkCommand("select", o, source, normal=sorted_lines)]
+        return all_of
+
+
+ROWS = [WordCount, GroupBy, Select]

@@ -1,4 +1,4 @@
-"""duckdb_row ROW THREADS IN OUT: the row's work in DuckDB."""
+"""duckdb_row ROW THREADS IN OUT [MEMORY]: the row's work in DuckDB."""
 import sys
 
 import duckdb
@@ -17,8 +17,10 @@ QUERIES = {
             "header=false) ORDER BY line[:10]",
 }
 
-row, threads, source, target = sys.argv[1:]
+row, threads, source, target, *memory = sys.argv[1:]
 db = duckdb.connect()
 db.execute(f"SET threads={threads}; SET preserve_insertion_order=false")
+if memory:
+    db.execute(f"SET memory_limit='{memory[0]}'; SET temp_directory='{target}.tmp'")
 delimiter = "\\t" if row.startswith("wordcount") else ","
 db.execute(f"COPY ({QUERIES[row].format(source)}) TO '{target}' (HEADER false, DELIMITER '{delimiter}', QUOTE '', ESCAPE '')")
