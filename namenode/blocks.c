@@ -178,17 +178,17 @@ void nn_blocks_free(struct nn_blocks *b)
     mem_free(b);
 }
 
-enum rc nn_blocks_reload(struct nn_core *core, struct why *why)
+void nn_blocks_committed(struct nn_core *core)
+{
+    nn_work_committed(core->blocks->work);
+}
+
+void nn_blocks_undone(struct nn_core *core)
 {
     struct nn_blocks *b = core->blocks;
-    struct nn_work *work;
-    enum rc rc;
 
-    /* Orders, work and numbers of storages may rest on what was undone: plan anew. */
-    if ((rc = nn_work_new(&work, why)) != RC_OK)
-        return rc;
-    nn_work_free(b->work);
-    b->work = work;
+    /* Orders and work may rest on what was undone: plan anew. */
+    nn_work_undone(b->work);
     for (size_t i = 0; i < b->nodes.count; i++) {
         nn_orders_clear(b->nodes.all[i]);
         b->nodes.all[i]->copying = 0;
@@ -198,7 +198,6 @@ enum rc nn_blocks_reload(struct nn_core *core, struct why *why)
     nn_roster_rolled_back(b->roster);
     b->freed_next.v = 0;
     nn_sweep_want(core);
-    return RC_OK;
 }
 
 void nn_blocks_stop(struct nn_core *core)

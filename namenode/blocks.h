@@ -24,8 +24,9 @@ struct rpc_call;
 enum rc nn_blocks_new(struct nn_core *core, struct nn_blocks **ret, struct why *why) MUST_CHECK;
 void nn_blocks_free(struct nn_blocks *b);
 
-/* The open group was undone: soft state that followed its edits is to be read again from the tables. */
-enum rc nn_blocks_reload(struct nn_core *core, struct why *why) MUST_CHECK;
+/* The open group is on disk; or it was undone, and soft state that followed its edits is to be planned anew. */
+void nn_blocks_committed(struct nn_core *core);
+void nn_blocks_undone(struct nn_core *core);
 
 /* An edit of the open group put rows into the table freed: their replicas are to be deleted soon. */
 void nn_blocks_freed(struct nn_core *core);

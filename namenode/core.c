@@ -466,8 +466,8 @@ lose_group(struct nn_core *core)
     if (!old_bug(OLD_BUG_UNDONE_REPLIES_KEPT))
         nn_retry_rollback(core->retry);
     nn_names_forget(&core->db);
-    if (load_counters(core, &why) != RC_OK || nn_leases_reload(core, &why) != RC_OK ||
-        nn_blocks_reload(core, &why) != RC_OK) {
+    nn_blocks_undone(core);
+    if (load_counters(core, &why) != RC_OK || nn_leases_reload(core, &why) != RC_OK) {
         log_error("state_unreadable", "reason=%s", why.text);
         nn_set_failed(core->nn);
         return;
@@ -518,6 +518,7 @@ commit_group(struct nn_core *core)
         core->txid++;
     g->next = core->next;
     nn_retry_commit(core->retry);
+    nn_blocks_committed(core);
     if (core->snapshot_stale) {
         if (nn_snapshot_publish(core, &why) == RC_OK)
             core->snapshot_stale = false;

@@ -34,7 +34,8 @@ struct drop_key { uint64_t block, storage; };
 struct drop_one {
     struct drop_key key;
     struct nn_drop drop;
-    uint64_t deadline_ms;
+    struct nn_drop sent;                /* what stood here when the open group began; no block: nothing */
+    uint64_t deadline_ms, group;        /* of the latest order */
     struct drop_one *prev, *next;       /* by deadline */
     UT_hash_handle hh;
 };
@@ -46,6 +47,7 @@ struct nn_work {
     struct copy_one *copies_by_age;
     struct drop_one *drops;
     struct drop_one *drops_by_age;
+    uint64_t group;                     /* number of the open group */
     struct nn_work_counts counts;
 };
 
@@ -280,8 +282,11 @@ enum rc nn_drop_add(struct nn_work *w, const struct nn_drop *drop, uint64_t dead
         w->counts.deleting++;
     } else {
         DL_DELETE(w->drops_by_age, d);
+        if (d->group != w->group)
+            d->sent = d->drop;
     }
     d->drop = *drop;
+    d->group = w->group;
     d->deadline_ms = deadline_ms;
     DL_APPEND(w->drops_by_age, d);
     return RC_OK;
@@ -343,21 +348,50 @@ void nn_drop_storage(struct nn_work *w, uint32_t storage)
             drop_forget(w, d);
 }
 
-void nn_work_free(struct nn_work *w)
+void nn_work_committed(struct nn_work *w)
+{
+    w->group++;
+}
+
+static void forget_needs_and_copies(struct nn_work *w)
 {
     struct need_one *n, *next;
-    struct drop_one *d;
     struct copy_one *c;
 
-    if (w == NULL)
-        return;
     HASH_ITER(hh, w->needs, n, next) {
+        need_out(w, n);
         HASH_DEL(w->needs, n);
         mem_free(n);
     }
-    while ((d = w->drops_by_age) != NULL)
-        drop_forget(w, d);
     while ((c = w->copies_by_age) != NULL)
         copy_forget(w, c);
+}
+
+void nn_work_undone(struct nn_work *w)
+{
+    struct drop_one *d, *next;
+
+    forget_needs_and_copies(w);
+    DL_FOREACH_SAFE(w->drops_by_age, d, next) {
+        if (d->group == w->group && d->sent.block.v == 0) {
+            drop_forget(w, d);
+            continue;
+        }
+        if (d->group == w->group)
+            d->drop = d->sent;
+        d->deadline_ms = 0;
+    }
+    w->group++;
+}
+
+void nn_work_free(struct nn_work *w)
+{
+    struct drop_one *d;
+
+    if (w == NULL)
+        return;
+    forget_needs_and_copies(w);
+    while ((d = w->drops_by_age) != NULL)
+        drop_forget(w, d);
     mem_free(w);
 }

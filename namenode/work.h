@@ -59,6 +59,12 @@ size_t nn_copy_targets(const struct nn_work *w, struct block_id block, struct nn
 struct block_id nn_copy_expire(struct nn_work *w, uint64_t now_ms);
 struct block_id nn_copy_drop_node(struct nn_work *w, const struct nn_node *n);
 
+/* The open group is on disk: its orders go out. */
+void nn_work_committed(struct nn_work *w);
+/* The open group was undone: nothing is known any more of needs, copies, and deletions that were ordered in it and never
+ * went out.  Deletions ordered before stay, as they may have been carried out; all of them are late now. */
+void nn_work_undone(struct nn_work *w);
+
 /*
  * A deletion that has been ordered.  It stays so until its DataNode says that it was carried out or failed, or
  * registers again: one that is late may have been carried out, and another replica must not go in its place.

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -100,6 +101,7 @@ struct child {
 static void
 child_main(const struct history *h, const struct batch *b, int to)
 {
+    const struct itimerval limit = { .it_value.tv_sec = h->child_s };
     struct history mine = *h;
     struct outcome out, again;
 
@@ -109,7 +111,7 @@ child_main(const struct history *h, const struct batch *b, int to)
     (void)mallopt(M_TOP_PAD, 16 << 20);
     mine.options.stacks = sim_stacks_new();
     for (size_t i = 0; i < b->count; i++) {
-        (void)alarm(h->child_s);                    /* nothing that matters was set before */
+        (void)setitimer(ITIMER_PROF, &limit, NULL); /* of CPU: others may use the machine too */
         if (history_run(&mine, &b->items[i], NULL, LOG_INFO, &out) && b->is_twice) {
             (void)history_run(&mine, &b->items[i], NULL, LOG_INFO, &again);      /* only its fingerprint counts */
             if (again.fingerprint != out.fingerprint) {

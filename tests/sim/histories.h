@@ -26,7 +26,7 @@ struct history {
     void *arg;
     uint64_t first_seed, last_seed; /* when no argument is given */
     const char *list;               /* file of seeds that run before those */
-    unsigned child_s;               /* seconds of real time after which a child has hung */
+    unsigned child_s;               /* seconds of CPU after which a history goes round for ever */
 };
 
 int histories_main(int argc, char **argv, const struct history *h);

@@ -146,10 +146,16 @@ void dn_change(int i, DnChange__Kind kind, DnBlock block)
 void dn_heartbeat(int i)
 {
     DnHeartbeatRequest q = DN_HEARTBEAT_REQUEST__INIT;
+    DnStorage storage = DN_STORAGE__INIT, *list = &storage;
     struct fake_call *c;
 
+    storage.uuid = dn[i].storage;
+    storage.capacity = 10 * GB;
+    storage.remaining = dn[i].is_fuller ? 5 * GB : 10 * GB;
     q.node_uuid = dn[i].uuid;
     q.epoch = dn[i].epoch;
+    q.n_storages = 1;
+    q.storages = &list;
     c = fake_start(&f, "heartbeat", &q.base);
     ck_assert_msg(!c->failed, "%s", c->why.text);
     fake_end(c);

@@ -14,6 +14,7 @@ struct fake_dn {
     char uuid[16], storage[16], host[16];
     uint64_t epoch, seq, seen_txid;
     uint64_t taken;
+    bool is_fuller;             /* than the others, from its next heartbeat on */
 };
 
 extern struct fake_nn f;

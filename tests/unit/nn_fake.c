@@ -62,12 +62,23 @@ static void close_nn(struct fake_nn *f)
     f->nn = NULL;
 }
 
+static enum rc pwrite_unless_full(struct io *io, int fd, const void *p, size_t n, uint64_t at, struct why *why)
+{
+    if (CONTAINER_OF(io, struct fake_nn, io)->full)
+        return why_set(why, RC_NO_SPACE, "disk made full");
+    return io_pwrite(io_posix(), fd, p, n, at, why);
+}
+
 void fake_nn_init(struct fake_nn *f)
 {
     struct why why;
 
     memset(f, 0, sizeof *f);
     world_posix(&f->world);
+    f->io_ops = *f->world.io->ops;
+    f->io_ops.pwrite = pwrite_unless_full;
+    f->io.ops = &f->io_ops;
+    f->world.io = &f->io;
     f->clock = (struct clock){ fake_mono_us, fake_wall_ms };
     f->world.clock = &f->clock;
     f->now_ms = 1000000;

@@ -10,6 +10,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/world.h"
+#include "core/io/io.h"
 #include "core/proto/client_namenode.pb-c.h"
 #include "core/proto/datanode.pb-c.h"
 #include "core/rpc/server.h"
@@ -30,6 +31,9 @@ struct fake_nn {
     struct conf conf;
     char dir[64];
     const char *user;
+    struct io io;
+    struct io_ops io_ops;
+    bool full;                      /* the disk has no room for another write */
     bool patient;                   /* calls arrive now, not long ago: they may wait for safe mode to end */
     struct nn *nn;
     struct nn_reader reader;

@@ -206,6 +206,51 @@ START_TEST(deleted_files_replicas_are_ordered_away)
 }
 END_TEST
 
+START_TEST(deletion_that_was_ordered_is_not_forgotten_with_an_undone_group)
+{
+    SetReplicationRequestProto q = SET_REPLICATION_REQUEST_PROTO__INIT;
+    MkdirsRequestProto m = MKDIRS_REQUEST_PROTO__INIT;
+    FsPermissionProto perm = FS_PERMISSION_PROTO__INIT;
+    struct fake_call *c;
+    int nodes[NODES], first = -1;
+    DnBlock gone;
+    DnOrder o;
+
+    (void)write_file("/f", nodes);
+    q.src = fake_text("/f");
+    q.replication = 2;
+    c = fake_start(&f, "setReplication", &q.base);
+    ck_assert_msg(!c->failed, "%s", c->why.text);
+    fake_end(c);
+    pass(5000, 0xf);
+    for (int i = 0; i < 3; i++)
+        if (dn_orders(nodes[i], &o, &gone, NULL) > 0) {
+            ck_assert_int_eq(first, -1);
+            ck_assert_int_eq((int)o.kind, DN_ORDER__KIND__DELETE);
+            first = nodes[i];
+        }
+    ck_assert_int_ge(first, 0);
+    m.src = fake_text("/d");
+    m.masked = &perm;
+    f.full = true;
+    c = fake_start(&f, "mkdirs", &m.base);
+    ck_assert(c->failed);
+    fake_end(c);
+    f.full = false;
+    /* The node that got the order may have carried it out, and says nothing; now another one would be chosen. */
+    for (int i = 0; i < NODES; i++)
+        dn[i].is_fuller = i != first;
+    pass(20000, 0xfu & ~(1u << first));
+    for (int i = 0; i < NODES; i++)
+        if (i != first)
+            ck_assert_uint_eq(dn_orders(i, &o, &gone, NULL), 0);
+    /* It gets the order once more. */
+    pass(5000, 0xf);
+    ck_assert_uint_eq(dn_orders(first, &o, &gone, NULL), 1);
+    ck_assert_int_eq((int)o.kind, DN_ORDER__KIND__DELETE);
+}
+END_TEST
+
 START_TEST(corrupt_replica_is_replaced_and_set_aside)
 {
     int nodes[NODES], at[NODES];
@@ -572,6 +617,7 @@ Suite *suite_nn_blocks(void)
     tcase_add_test(tc, lost_node_is_made_up_for_and_its_return_trimmed);
     tcase_add_test(tc, time_in_which_the_namenode_did_not_run_makes_no_node_dead_and_no_lease_idle);
     tcase_add_test(tc, deleted_files_replicas_are_ordered_away);
+    tcase_add_test(tc, deletion_that_was_ordered_is_not_forgotten_with_an_undone_group);
     tcase_add_test(tc, corrupt_replica_is_replaced_and_set_aside);
     tcase_add_test(tc, suspect_replica_is_named_last_and_good_again_when_it_was_verified);
     tcase_add_test(tc, bad_replicas_of_a_block_without_good_ones_stay_are_named_and_verified_again);
