@@ -119,6 +119,36 @@ fill_attempt(const struct jt_attempt *a, struct arena *arena, JtAttemptStatus *r
 }
 
 static enum rc
+fill_counter(JtCounter **to, size_t *n, const char *name, int64_t value, bool user, struct arena *arena)
+{
+    JtCounter *row = arena_zalloc(arena, sizeof *row);
+
+    if (row == NULL)
+        return RC_NOMEM;
+    jt_counter__init(row);
+    if ((row->name = arena_strdup(arena, name)) == NULL)
+        return RC_NOMEM;
+    row->value = value;
+    row->has_user = true;
+    row->user = user;
+    to[(*n)++] = row;
+    return RC_OK;
+}
+
+static enum rc
+fill_counters_of(const struct jt_attempt *a, struct arena *arena, JtAttemptStatus *ret)
+{
+    const struct jt_counters *c = &a->counters;
+    enum rc rc = RC_OK;
+
+    if ((ret->counters = arena_calloc(arena, c->n + 1, sizeof *ret->counters)) == NULL)
+        return RC_NOMEM;
+    for (size_t i = 0; i < c->n && rc == RC_OK; i++)
+        rc = fill_counter(ret->counters, &ret->n_counters, c->rows[i].name, c->rows[i].value, c->rows[i].user, arena);
+    return rc;
+}
+
+static enum rc
 fill_counters(const struct jt_job *j, struct arena *arena, JtJobStatus *ret)
 {
     const struct { const char *name; int64_t value; } ours[] = {
@@ -133,20 +163,11 @@ fill_counters(const struct jt_job *j, struct arena *arena, JtJobStatus *ret)
     jt_job_counters(j, &c);
     if ((ret->counters = arena_calloc(arena, c.n + ARRAY_LEN(ours), sizeof *ret->counters)) == NULL)
         goto out;
-    for (size_t i = 0; i < c.n + ARRAY_LEN(ours); i++) {
-        JtCounter *row = arena_zalloc(arena, sizeof *row);
-
-        if (row == NULL)
-            goto out;
-        jt_counter__init(row);
-        if ((row->name = arena_strdup(arena, i < ARRAY_LEN(ours) ? ours[i].name : c.rows[i - ARRAY_LEN(ours)].name)) == NULL)
-            goto out;
-        row->value = i < ARRAY_LEN(ours) ? ours[i].value : c.rows[i - ARRAY_LEN(ours)].value;
-        row->has_user = true;
-        row->user = i >= ARRAY_LEN(ours) && c.rows[i - ARRAY_LEN(ours)].user;
-        ret->counters[ret->n_counters++] = row;
-    }
     rc = RC_OK;
+    for (size_t i = 0; i < ARRAY_LEN(ours) && rc == RC_OK; i++)
+        rc = fill_counter(ret->counters, &ret->n_counters, ours[i].name, ours[i].value, false, arena);
+    for (size_t i = 0; i < c.n && rc == RC_OK; i++)
+        rc = fill_counter(ret->counters, &ret->n_counters, c.rows[i].name, c.rows[i].value, c.rows[i].user, arena);
 out:
     jt_counters_fini(&c);
     return rc;
@@ -373,7 +394,8 @@ jt_do_job_attempts(struct jt *jt, struct rpc_call *call, const JtAttemptsRequest
         DL_FOREACH(task_at(j, i)->attempts, a) {
             JtAttemptStatus *row = arena_zalloc(&call->arena, sizeof *row);
 
-            if (row == NULL || fill_attempt(a, &call->arena, row) != RC_OK)
+            if (row == NULL || fill_attempt(a, &call->arena, row) != RC_OK ||
+                (req->counters && fill_counters_of(a, &call->arena, row) != RC_OK))
                 return why_rc(why, RC_NOMEM);
             ret->attempts[n++] = row;
         }

@@ -33,6 +33,18 @@ attempt_fail(struct attempt *a, enum rc rc)
     longjmp(a->failed, 1);
 }
 
+enum mr_counter
+attempt_spend(struct attempt *a, enum mr_counter what)
+{
+    uint64_t now_us = clock_mono_us(a->clock);
+    enum mr_counter was = a->spending;
+
+    a->progress.counters[was] += (int64_t)(now_us - a->spent_us);
+    a->spent_us = now_us;
+    a->spending = what;
+    return was;
+}
+
 static struct attempt *
 of_task(struct mr_task *t)
 {
@@ -43,11 +55,16 @@ void
 attempt_flush(struct attempt *a)
 {
     size_t n = (size_t)(a->task.at - a->emit_buf);
+    enum mr_counter was;
 
     if (n == 0)
         return;
     a->task.at = a->emit_buf;
+    was = a->spending;
+    if (a->sink == sink_collect)
+        (void)attempt_spend(a, MRC_FOLD_MICROSECONDS);
     a->sink(a, a->emit_buf, n);
+    (void)attempt_spend(a, was);
 }
 
 /* The job's side of emit: the buffer is full, or a pair is larger than it. */
@@ -237,11 +254,15 @@ attempt_report(struct attempt *a, enum mr_phase phase, double fraction, bool now
 static void
 flush_buf(struct attempt *a, const char *output, struct buf *out)
 {
+    enum mr_counter was;
+
     if (!buf_ok(out))
         attempt_fail(a, why_set(a->why, RC_NOMEM, "no memory for a record of output"));
     if (out->n == 0)
         return;
+    was = attempt_spend(a, MRC_WRITE_MICROSECONDS);
     attempt_try(a, a->host->ops->write(a->host, output, out->p, out->n, a->why));
+    (void)attempt_spend(a, was);
     a->progress.counters[MRC_OUTPUT_BYTES] += (int64_t)out->n;
     buf_clear(out);
 }
@@ -474,6 +495,8 @@ mr_attempt_run(const struct mr_spec *spec, const struct mr_job *job, struct mr_h
     a->io = io;
     a->clock = clock;
     a->began_ms = clock_mono_ms(clock);
+    a->spent_us = clock_mono_us(clock);
+    a->spending = spec->is_map ? MRC_MAP_MICROSECONDS : MRC_REDUCE_MICROSECONDS;
     a->arena = arena;
     a->why = why;
     buf_init(&a->out, EMIT_MAX);
@@ -487,6 +510,7 @@ mr_attempt_run(const struct mr_spec *spec, const struct mr_job *job, struct mr_h
         run(a, ret_index);
     rc = a->rc;
     fini(a);
+    (void)attempt_spend(a, a->spending);
     a->progress.counters[MRC_RUN_MILLISECONDS] = (int64_t)(clock_mono_ms(clock) - a->began_ms);
     *ret_progress = a->progress;    /* counters; the names are in arena */
     mem_free(a);

@@ -47,6 +47,8 @@ struct attempt {
     void (*sink)(struct attempt *a, const char *p, size_t n);
     struct mr_progress progress;
     uint64_t began_ms;              /* mono */
+    enum mr_counter spending;       /* what the time goes to, of the group "time" */
+    uint64_t spent_us;              /* mono: until here it has been counted */
     uint64_t reported_ms;
     struct mr_user_counter *user;   /* progress.user, writable */
     size_t user_cap;
@@ -59,6 +61,7 @@ struct attempt {
     struct seg_reader *readers;     /* reduce: one a map */
     size_t reader_count;
     struct seg_merge merge;
+    uint64_t merge_steps, merge_us; /* reduce: of every MERGE_SAMPLE-th step, the time (reduce.c) */
     struct buf group_key, group_value;
     struct buf line;                /* map: window of input */
     struct mr_rec *batch;           /* in arena */
@@ -81,6 +84,12 @@ static inline void attempt_try(struct attempt *a, enum rc rc)
 void attempt_flush(struct attempt *a);
 /* Tell the host how far we are, if 100 ms have gone by or now is set. */
 void attempt_report(struct attempt *a, enum mr_phase phase, double fraction, bool now);
+
+/*
+ * From here on time goes to `what`, a counter of the group "time"; returns what it went to until now, to be given back.
+ * Costs two readings of the clock, so call it for blocks of records, never for one.
+ */
+enum mr_counter attempt_spend(struct attempt *a, enum mr_counter what);
 
 /* Sinks. */
 void sink_output(struct attempt *a, const char *p, size_t n);   /* format, to the host */

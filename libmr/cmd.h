@@ -50,7 +50,6 @@ int mr_misused(const char *fmt, const char *word);
 
 /* A job's end, for people: its time and counters, or its first failure. */
 void mr_print_end(const JtJobStatus *s);
-void mr_print_counters(const JtJobStatus *s);
 
 /* Set key=value from "-D", "key=value" or "-Dkey=value" at argv[*i], moving *i; false if it is no -D. */
 bool mr_take_option(struct mr_cmd *c, int argc, char **argv, int *i, int *ret_status);

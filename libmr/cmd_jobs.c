@@ -11,11 +11,22 @@
 
 /* ---- for people ---- */
 
-void
-mr_print_counters(const JtJobStatus *s)
+/* Counters of the group "time" (counters.def) fill a screen; `mr counters` and `mr report` show them. */
+static bool
+is_time(const JtCounter *c)
+{
+    static const char tail[] = "_MICROSECONDS";
+    size_t n = strlen(c->name);
+
+    return !c->user && n > sizeof tail && strcmp(c->name + n - (sizeof tail - 1), tail) == 0;
+}
+
+static void
+print_counters(const JtJobStatus *s, bool with_time)
 {
     for (size_t i = 0; i < s->n_counters; i++)
-        printf("  %s=%" PRId64 "\n", s->counters[i]->name, s->counters[i]->value);
+        if (with_time || !is_time(s->counters[i]))
+            printf("  %s=%" PRId64 "\n", s->counters[i]->name, s->counters[i]->value);
 }
 
 /* The lines of a text, set in. */
@@ -54,7 +65,7 @@ mr_print_end(const JtJobStatus *s)
 
     if (strcmp(s->state, "SUCCEEDED") == 0) {
         printf("%s %s in %.3f s, output in %s\n", s->id, s->state, seconds, s->output);
-        mr_print_counters(s);
+        print_counters(s, false);
         return;
     }
     (void)fflush(stdout);
@@ -282,7 +293,7 @@ mr_cmd_counters(struct mr_cmd *c, int argc, char **argv)
             (void)json_object_set_new(j, s->counters[i]->name, json_integer((json_int_t)s->counters[i]->value));
         status = print_json(j);
     } else {
-        mr_print_counters(s);
+        print_counters(s, true);
         status = MR_DONE;
     }
     arena_fini(&a);

@@ -153,6 +153,15 @@ keep_run(struct attempt *a, struct columns *c)
 }
 
 static void
+give_columns(struct attempt *a, const struct mr_columns *run)
+{
+    enum mr_counter was = attempt_spend(a, MRC_MAP_MICROSECONDS);
+
+    a->job->columns(&a->task, run);
+    (void)attempt_spend(a, was);
+}
+
+static void
 give_run(struct window *w)
 {
     struct attempt *a = w->a;
@@ -165,7 +174,7 @@ give_run(struct window *w)
         keep_run(a, c);
     a->progress.counters[MRC_MAP_INPUT_RECORDS] += (int64_t)c->rows;
     c->rows = 0;
-    a->job->columns(&a->task, &run);
+    give_columns(a, &run);
     window_report(w);
 }
 
@@ -285,7 +294,7 @@ give_cached(struct window *w, const char *p, size_t n)
         for (uint32_t i = 0; i < head.cols; i++)
             ((const double **)(uintptr_t)run.col)[i] = (const double *)(const void *)(run.at + (i + 1) * head.rows_max);
         a->progress.counters[MRC_MAP_INPUT_RECORDS] += (int64_t)run.rows;
-        a->job->columns(&a->task, &run);
+        give_columns(a, &run);
         at += bytes;
         attempt_report(a, MR_PHASE_MAP, (double)at / (double)n, false);
     }
@@ -298,6 +307,7 @@ from_cache(struct window *w, struct columns *c)
 {
     struct attempt *a = w->a;
     struct mr_cached cached = { .fd = -1 };
+    enum mr_counter was;
     char *how;
 
     c->fill_fd = -1;
@@ -307,7 +317,9 @@ from_cache(struct window *w, struct columns *c)
     if ((how = arena_printf(a->arena, "columns %d %d %s", c->separator, c->header, mr_option(&a->task, "mr.csv.columns", ""))) ==
         NULL)
         attempt_fail(a, why_rc(a->why, RC_NOMEM));
+    was = attempt_spend(a, MRC_READ_MICROSECONDS);
     attempt_try(a, a->host->ops->cached(a->host, w->split, how, &cached, a->why));
+    (void)attempt_spend(a, was);
     c->fill_fd = cached.fd;
     if (cached.n == 0)
         return false;

@@ -20,6 +20,7 @@ static void
 fill(struct window *w)
 {
     struct buf *b = &w->a->line;
+    enum mr_counter was;
     uint8_t *p;
     size_t got;
 
@@ -33,7 +34,9 @@ fill(struct window *w)
         attempt_fail(w->a, why_set(w->a->why, RC_NOMEM, "%s: a record at %llu is larger than 2 GB or than memory",
                                    w->a->spec->splits[w->split].path, (unsigned long long)w->at));
     b->n -= READ_BYTES;
+    was = attempt_spend(w->a, MRC_READ_MICROSECONDS);
     attempt_try(w->a, w->a->host->ops->read(w->a->host, w->split, p, READ_BYTES, w->at + b->n, &got, w->a->why));
+    (void)attempt_spend(w->a, was);
     b->n += got;
     w->at_eof = got == 0;
 }
@@ -51,11 +54,14 @@ static void
 give_batch(struct window *w)
 {
     struct attempt *a = w->a;
+    enum mr_counter was;
 
     if (w->batched == 0)
         return;
     a->progress.counters[MRC_MAP_INPUT_RECORDS] += (int64_t)w->batched;
+    was = attempt_spend(a, MRC_MAP_MICROSECONDS);
     a->job->map(&a->task, a->batch, w->batched);
+    (void)attempt_spend(a, was);
     w->batched = 0;
     window_report(w);
 }
@@ -193,6 +199,7 @@ void
 input_run(struct attempt *a, size_t i)
 {
     struct window w = { .a = a, .split = i, .at = a->spec->splits[i].start };
+    enum mr_counter was = attempt_spend(a, MRC_PARSE_MICROSECONDS);
 
     a->split = &a->spec->splits[i];
     buf_clear(&a->line);
@@ -219,4 +226,5 @@ input_run(struct attempt *a, size_t i)
     give_batch(&w);
     a->progress.counters[MRC_MAP_INPUT_BYTES] += (int64_t)a->split->bytes;
     a->split = NULL;
+    (void)attempt_spend(a, was);
 }

@@ -203,6 +203,7 @@ write_collected(struct attempt *a)
 static void
 spill_collected(struct attempt *a, bool output)
 {
+    enum mr_counter was = attempt_spend(a, MRC_SORT_MICROSECONDS);
     struct map_state *m = a->map;
     struct mr_task kept = a->task;
     char *emit_buf = a->emit_buf;
@@ -216,6 +217,7 @@ spill_collected(struct attempt *a, bool output)
     }
     if (collect_sort(&a->collect, part_of, a, a->job->compare) != RC_OK)
         attempt_fail(a, why_set(a->why, RC_NOMEM, "no memory to sort %zu pairs", a->collect.count));
+    (void)attempt_spend(a, MRC_SPILL_MICROSECONDS);
     open_spill(a, output);
     if (a->job->combine) {
         a->emit_buf = m->combine_buf;
@@ -236,6 +238,7 @@ spill_collected(struct attempt *a, bool output)
         a->sink = sink;
     }
     collect_clear(&a->collect);
+    (void)attempt_spend(a, was);
 }
 
 void
@@ -332,10 +335,13 @@ merge_part(struct attempt *a, size_t from, size_t to, uint32_t part)
 static void
 merge_spills(struct attempt *a, size_t from, size_t to, bool output)
 {
+    enum mr_counter was = attempt_spend(a, MRC_MERGE_MICROSECONDS);
+
     open_spill(a, output);
     for (uint32_t part = 0; part < a->spec->reduce_count; part++)
         merge_part(a, from, to, part);
     a->map->open.at[a->spec->reduce_count] = a->map->writer.at;
+    (void)attempt_spend(a, was);
 }
 
 /* One round: each run of up to sort_factor neighbours becomes one spill. */

@@ -13,6 +13,7 @@
 static void
 gather(struct attempt *a)
 {
+    enum mr_counter was = attempt_spend(a, MRC_FETCH_MICROSECONDS);
     uint32_t maps = a->spec->map_count, got = 0;
     struct mr_segment seg;
     bool more;
@@ -41,6 +42,7 @@ gather(struct attempt *a)
     if (got != maps)
         attempt_fail(a, why_set(a->why, RC_BUG, "%u of %u map outputs came", got, maps));
     a->progress.counters[MRC_SHUFFLE_MILLISECONDS] = (int64_t)(clock_mono_ms(a->clock) - a->began_ms);
+    (void)attempt_spend(a, was);
 }
 
 /* Merge readers [from, to) into one, which takes the place of reader `from`. */
@@ -82,6 +84,7 @@ premerge(struct attempt *a, size_t from, size_t to)
 static void
 narrow(struct attempt *a)
 {
+    enum mr_counter was = attempt_spend(a, MRC_MERGE_MICROSECONDS);
     size_t factor = a->spec->sort_factor < 2 ? 2 : a->spec->sort_factor;
 
     while (a->reader_count > factor) {
@@ -102,6 +105,49 @@ narrow(struct attempt *a)
         }
         a->reader_count = kept;
     }
+    (void)attempt_spend(a, was);
+}
+
+#define MERGE_SAMPLE 128            /* of so many steps of the merge, one is timed */
+#define CLOCK_READINGS 64
+
+/* On to the next pair. */
+static void
+merge_step(struct attempt *a)
+{
+    uint64_t from_us;
+
+    if (++a->merge_steps % MERGE_SAMPLE != 0) {
+        attempt_try(a, seg_merge_next(&a->merge, a->why));
+        return;
+    }
+    from_us = clock_mono_us(a->clock);
+    attempt_try(a, seg_merge_next(&a->merge, a->why));
+    a->merge_us += clock_mono_us(a->clock) - from_us;
+}
+
+/* The steps of the merge lie between the calls of reduce: their time is estimated from a sample, without what reading the
+ * clock cost, and taken off reduce's. */
+static void
+part_merge_from_reduce(struct attempt *a)
+{
+    int64_t *reduce_us = &a->progress.counters[MRC_REDUCE_MICROSECONDS];
+    uint64_t from_us = clock_mono_us(a->clock);
+    double reading_us, merge_us;
+
+    if (a->merge_steps < MERGE_SAMPLE)
+        return;
+    for (int i = 0; i < CLOCK_READINGS; i++)
+        (void)clock_mono_us(a->clock);
+    reading_us = (double)(clock_mono_us(a->clock) - from_us) / CLOCK_READINGS;
+    merge_us = (double)a->merge_us * MERGE_SAMPLE - reading_us * (double)a->merge_steps;
+    (void)attempt_spend(a, MRC_REDUCE_MICROSECONDS);
+    if (merge_us < 0)
+        return;
+    if (merge_us > (double)*reduce_us)
+        merge_us = (double)*reduce_us;
+    *reduce_us -= (int64_t)merge_us;
+    a->progress.counters[MRC_MERGE_MICROSECONDS] += (int64_t)merge_us;
 }
 
 static bool
@@ -123,7 +169,7 @@ next_merged(struct mr_values *v, struct mr_bytes *ret)
     if (!v->first) {
         if (seg_merge_top(&a->merge) == NULL)
             return 0;
-        attempt_try(a, seg_merge_next(&a->merge, a->why));
+        merge_step(a);
     }
     v->first = false;
     if ((top = seg_merge_top(&a->merge)) == NULL || !in_group(a, top))
@@ -245,6 +291,7 @@ reduce_run(struct attempt *a)
             attempt_report(a, MR_PHASE_REDUCE, total ? 1 - (double)left / (double)total : 1, false);
         }
     }
+    part_merge_from_reduce(a);
     if (a->job->cleanup)
         a->job->cleanup(&a->task);
     attempt_flush(a);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/net/net.h"
 
@@ -18,7 +19,21 @@ struct mem_host {
     struct mr_map_index index[MAPS_MAX];
     uint32_t maps, next, part;
     int output_fd;
+    struct clock clock;
+    uint64_t now_us;
 };
+
+static uint64_t
+mono_us(struct clock *c)
+{
+    return CONTAINER_OF(c, struct mem_host, clock)->now_us;
+}
+
+static uint64_t
+wall_ms(struct clock *c)
+{
+    return mono_us(c) / 1000;
+}
 
 static enum rc
 host_read(struct mr_host *h, size_t split, void *p, size_t cap, uint64_t at, size_t *ret_n, struct why *why)
@@ -27,6 +42,7 @@ host_read(struct mr_host *h, size_t split, void *p, size_t cap, uint64_t at, siz
 
     (void)split;
     (void)why;
+    ((struct mem_host *)h)->now_us += HOST_READ_US;
     if (j->read_max && cap > j->read_max)
         cap = j->read_max;
     if (at > j->input_bytes)
@@ -53,7 +69,7 @@ temp_fd(int *ret_fd, struct why *why)
 static enum rc
 host_scratch(struct mr_host *h, int *ret_fd, struct why *why)
 {
-    (void)h;
+    ((struct mem_host *)h)->now_us += HOST_SCRATCH_US;
     return temp_fd(ret_fd, why);
 }
 
@@ -75,6 +91,7 @@ host_next_segment(struct mr_host *h, struct mr_segment *ret, bool *ret_more, str
     uint32_t map;
 
     (void)why;
+    m->now_us += HOST_SEGMENT_US;
     if ((*ret_more = m->next < m->maps) == false)
         return RC_OK;
     map = m->j->reverse ? m->maps - 1 - m->next : m->next;
@@ -90,6 +107,7 @@ static enum rc
 host_write(struct mr_host *h, const char *output, const void *p, size_t n, struct why *why)
 {
     (void)why;
+    ((struct mem_host *)h)->now_us += HOST_WRITE_US;
     if (output) {
         buf_put_str(((struct mem_host *)h)->out, output);
         buf_put_str(((struct mem_host *)h)->out, ": ");
@@ -155,7 +173,7 @@ run_attempt(struct mem_host *m, struct mr_spec *spec, struct mr_map_index *index
     spec->results = m->j->results;
     spec->bounds = m->j->bounds;
     spec->bound_count = m->j->bound_count;
-    rc = mr_attempt_run(spec, m->j->job, &m->host, w.io, w.clock, &a, &p, index, why);
+    rc = mr_attempt_run(spec, m->j->job, &m->host, w.io, &m->clock, &a, &p, index, why);
     for (int i = 0; i < MRC_COUNT; i++)
         counters[i] += p.counters[i];
     arena_fini(&a);
@@ -165,7 +183,7 @@ run_attempt(struct mem_host *m, struct mr_spec *spec, struct mr_map_index *index
 enum rc
 mem_job_run(const struct mem_job *j, struct buf *out, int64_t counters[MRC_COUNT], struct why *why)
 {
-    struct mem_host m = { .host = { &ops }, .j = j, .out = out, .output_fd = -1 };
+    struct mem_host m = { .host = { &ops }, .j = j, .out = out, .output_fd = -1, .clock = { mono_us, wall_ms } };
     struct mr_file file = { "input", j->input_bytes, j->split_bytes, mr_reader_takes_files(j->job->reader) };
     struct mr_split *splits;
     struct arena a;

@@ -8,6 +8,9 @@
 #include "core/base/buf.h"
 #include "libmr/task.h"
 
+/* The host's clock stands still but for these, each time it is called. */
+enum { HOST_READ_US = 100, HOST_SCRATCH_US = 10000, HOST_SEGMENT_US = 1000000, HOST_WRITE_US = 3 };
+
 struct mem_job {
     const struct mr_job *job;
     const char *input;

@@ -280,6 +280,36 @@ START_TEST(a_job_that_fails_says_its_own_text)
 }
 END_TEST
 
+/* The clock moves in the host's calls only, so that each counter of time shows whose calls it holds. */
+START_TEST(each_moment_is_counted_once_and_for_what_it_was_spent_on)
+{
+    char *text = make_text(300000, 7);
+    struct mem_job j = make_job(&reduce_job, text);
+    int64_t c[MRC_COUNT], reads, segments;
+    struct buf out;
+
+    j.split_bytes = 100000;
+    j.sort_bytes = 64 * KB;             /* many spills, merged in rounds */
+    j.sort_factor = 3;
+    run_ok(&j, &out, c);
+    reads = c[MRC_READ_MICROSECONDS] / HOST_READ_US;
+    segments = c[MRC_FETCH_MICROSECONDS] / HOST_SEGMENT_US;
+    ck_assert_int_ge(reads, 3);
+    ck_assert_int_eq(c[MRC_READ_MICROSECONDS], reads * HOST_READ_US);
+    ck_assert_int_eq(c[MRC_FETCH_MICROSECONDS], segments * HOST_SEGMENT_US);
+    ck_assert_int_eq(segments, c[MRC_SHUFFLED_MAPS] + 3);
+    ck_assert_int_gt(c[MRC_SPILLS], 3);
+    ck_assert_int_eq(c[MRC_SPILL_MICROSECONDS], c[MRC_SPILLS] * HOST_SCRATCH_US);
+    ck_assert_int_gt(c[MRC_MERGE_MICROSECONDS], 0);
+    ck_assert_int_eq(c[MRC_MERGE_MICROSECONDS] % HOST_SCRATCH_US, 0);
+    ck_assert_int_eq(c[MRC_WRITE_MICROSECONDS], 3 * HOST_WRITE_US);
+    ck_assert_int_eq(c[MRC_PARSE_MICROSECONDS] + c[MRC_MAP_MICROSECONDS] + c[MRC_FOLD_MICROSECONDS] +
+                     c[MRC_SORT_MICROSECONDS] + c[MRC_REDUCE_MICROSECONDS], 0);
+    buf_fini(&out);
+    mem_free(text);
+}
+END_TEST
+
 START_TEST(empty_input_gives_empty_output)
 {
     int64_t c[MRC_COUNT];
@@ -308,6 +338,7 @@ suite_mr_attempt(void)
     tcase_add_test(t, carriage_returns_and_empty_lines_are_handled);
     tcase_add_test(t, reduce_that_stops_early_still_sees_each_key_once);
     tcase_add_test(t, a_job_that_fails_says_its_own_text);
+    tcase_add_test(t, each_moment_is_counted_once_and_for_what_it_was_spent_on);
     tcase_add_test(t, empty_input_gives_empty_output);
     suite_add_tcase(s, t);
     return s;
