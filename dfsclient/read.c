@@ -52,7 +52,7 @@ load(struct fs_reader *r, uint64_t at, uint64_t *ret_bytes, struct why *why)
  * answered, the others are not waited for long.
  */
 static enum rc
-ask_visible(struct fs_reader *r, struct fs_block *b, struct why *why)
+ask_visible(struct fs_reader *r, struct fs_block *b, bool *ret_missing, struct why *why)
 {
     const struct conf *c = &r->fs->conf;
     uint64_t slow_ms = c->read_slow_ms < c->socket_ms ? c->read_slow_ms : c->socket_ms, n = 0;
@@ -69,41 +69,68 @@ ask_visible(struct fs_reader *r, struct fs_block *b, struct why *why)
             missing++;
         }
     }
-    if (heard > 0 || missing == b->location_count)
-        return RC_OK;       /* none has it: allotted, and nothing written yet */
+    *ret_missing = missing == b->location_count;
+    if (heard > 0 || *ret_missing)
+        return RC_OK;
     if (rc == RC_REPLICA_NOT_FOUND)     /* who cannot be asked may have bytes that were synced */
         rc = why_set(why, RC_IO_EXCEPTION, "Cannot obtain block length for blk_%" PRIu64 " of %s", b->id, r->path);
     return rc;
 }
 
-/* The file's length: what the NameNode knows, and the tail that is being written. */
-static enum rc
-find_length(struct fs_reader *r, uint64_t known, struct why *why)
+static struct fs_block *
+last_block(struct fs_reader *r)
 {
-    struct fs_block *b = r->block_count > 0 ? &r->blocks[r->block_count - 1] : NULL;
+    return r->block_count > 0 ? &r->blocks[r->block_count - 1] : NULL;
+}
+
+/* The first blocks, or the last one when it is not among them; and the length that the NameNode knows. */
+static enum rc
+load_tail(struct fs_reader *r, struct why *why)
+{
+    uint64_t known = 0;
+    enum rc rc = load(r, 0, &known, why);
+    struct fs_block *b = last_block(r);
+
+    if (rc == RC_OK && b != NULL && b->offset + b->bytes < known)
+        rc = load(r, known - 1, &known, why);
+    r->bytes = known;
+    return rc;
+}
+
+/*
+ * The file's length: what the NameNode knows, and the tail that is being written.  When none of the DataNodes has that,
+ * nothing has been written; unless the file was deleted, or goes on elsewhere, since the NameNode was asked: it is asked again.
+ */
+static enum rc
+find_length(struct fs_reader *r, struct why *why)
+{
+    struct fs_block *b, before = { .id = 0 };
+    bool missing = true;
     enum rc rc;
 
-    r->bytes = known;
-    if (b != NULL && b->offset + b->bytes < known) {    /* the tail is outside the window */
-        if ((rc = load(r, known - 1, &known, why)) != RC_OK)
+    for (unsigned round = 0; round < ROUNDS && missing; round++) {
+        if ((rc = load_tail(r, why)) != RC_OK)
             return rc;
-        b = r->block_count > 0 ? &r->blocks[r->block_count - 1] : NULL;
+        if ((b = last_block(r)) == NULL || !b->open)
+            return RC_OK;
+        if (b->id == before.id && b->stamp == before.stamp)
+            break;
+        before = *b;                /* its number and stamp: the arena of the rest is used again */
+        if ((rc = ask_visible(r, b, &missing, why)) != RC_OK)
+            return rc;
     }
-    if (b == NULL || !b->open)
-        return RC_OK;
-    rc = ask_visible(r, b, why);
-    if (b->bytes == 0)
+    b = last_block(r);
+    if (missing || b->bytes == 0)
         r->block_count--;
     else if (b->offset + b->bytes > r->bytes)
         r->bytes = b->offset + b->bytes;
-    return rc;
+    return RC_OK;
 }
 
 enum rc
 fs_open_read(struct fs *fs, const char *path, struct fs_reader **ret, struct why *why)
 {
     struct fs_reader *r = mem_zalloc(sizeof *r);
-    uint64_t bytes = 0;
     enum rc rc;
 
     if (r == NULL)
@@ -111,9 +138,7 @@ fs_open_read(struct fs *fs, const char *path, struct fs_reader **ret, struct why
     r->fs = fs;
     arena_init(&r->arena, 64 * MB);
     block_read_init(&r->stream, fs);
-    rc = (r->path = mem_strdup(path)) == NULL ? why_rc(why, RC_NOMEM) : load(r, 0, &bytes, why);
-    if (rc == RC_OK)
-        rc = find_length(r, bytes, why);
+    rc = (r->path = mem_strdup(path)) == NULL ? why_rc(why, RC_NOMEM) : find_length(r, why);
     if (rc != RC_OK) {
         fs_close_read(r);
         return rc;

@@ -218,7 +218,7 @@ enum rc nn_do_dn_order_failed(struct nn_core *core, struct rpc_call *call, const
     struct block_id block;
     struct nn_block b;
     struct nn_node *n;
-    bool found, wanted, is_copy, is_drop = false;
+    bool found, wanted, is_copy, is_recovery, is_drop = false;
     enum rc rc;
 
     (void)call, (void)ret;
@@ -226,15 +226,16 @@ enum rc nn_do_dn_order_failed(struct nn_core *core, struct rpc_call *call, const
     if ((rc = find_node(core, req->node_uuid, req->epoch, &n, why)) != RC_OK ||
         (rc = nn_block_find(&core->db, block, &b, &found, why)) != RC_OK)
         return rc;
-    /* A block that was deleted or appended to while it was copied is no failure of anything. */
+    /* A block that was deleted or appended to while it was copied is no failure of anything, nor is the end of a copy that
+     * has arrived already. */
     is_copy = nn_copy_failed(w, block, n);
+    is_recovery = nn_recovery_failed(core, block, n, req->seq);
     for (size_t i = 0; i < n->storage_count; i++)
         is_drop = nn_drop_done(w, block, n->storages[i]->no) || is_drop;
-    wanted = found && (is_drop || (b.stamp <= req->block->stamp && !(is_copy && b.state != NN_BLOCK_COMPLETE)));
+    wanted = found && (is_drop || (b.stamp <= req->block->stamp && (is_recovery || (is_copy && b.state == NN_BLOCK_COMPLETE))));
     log_event(wanted ? LOG_WARN : LOG_INFO, "order_failed",
               "node=%s order=%" PRIu64 " block=%" PRIu64 " suspect=%s reason=\"%s\" now=%s", n->address, req->seq, block.v,
               req->bad_node_uuid != NULL ? req->bad_node_uuid : "", req->reason, wanted ? "plan_again" : "nothing");
-    nn_recovery_failed(core, block, n);
     return nn_block_look(core, block, why);
 }
 

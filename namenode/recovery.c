@@ -24,6 +24,7 @@ struct nn_recovery_try {
     unsigned tries;
     uint64_t block;             /* of the attempt under way */
     const struct nn_node *leader;       /* NULL: none is under way */
+    uint64_t order_seq;         /* of the order that leader has */
     UT_hash_handle hh;
 };
 
@@ -140,14 +141,18 @@ nn_recovery_due(struct nn_core *core, uint64_t inode)
     nn_periodic_hurry(core, NN_PERIODIC_RECOVERY);
 }
 
-void
-nn_recovery_failed(struct nn_core *core, struct block_id block, const struct nn_node *n)
+bool
+nn_recovery_failed(struct nn_core *core, struct block_id block, const struct nn_node *n, uint64_t seq)
 {
     struct nn_recovery_try *t, *next;
+    bool any = false;
 
     HASH_ITER(hh, core->blocks->recoveries, t, next)
-        if (t->leader == n && t->block == block.v)
+        if (t->leader == n && t->block == block.v && t->order_seq == seq) {
             t->due_ms = nn_core_mono_ms(core) + AGAIN_MS;
+            any = true;
+        }
+    return any;
 }
 
 void
@@ -344,6 +349,7 @@ order(struct nn_core *core, struct nn_recovery *row, struct nn_recovery_try *t, 
     if ((rc = nn_order_add(leader, &o, why)) != RC_OK)
         return rc == RC_BUSY ? RC_OK : rc;      /* it has too many orders: later */
     t->leader = leader;
+    t->order_seq = leader->order_seq;
     t->block = b->id.v;
     t->tries++;
     t->due_ms = nn_core_mono_ms(core) + (core->nn->conf.recovery_ms << doublings);

@@ -54,8 +54,8 @@ void nn_recovery_due(struct nn_core *core, uint64_t inode);
 /* What a DataNode that led an attempt has to say. */
 enum rc nn_recovery_commit(struct nn_core *core, struct rpc_call *call, const struct nn_node *n,
                            const DnCommitRecoveryRequest *req, struct why *why) MUST_CHECK;
-/* The attempt of this block that n leads came to nothing: the next one is due. */
-void nn_recovery_failed(struct nn_core *core, struct block_id block, const struct nn_node *n);
+/* n's order with that number failed: if it was to lead an attempt that counts, the next one is due.  False: it was not. */
+bool nn_recovery_failed(struct nn_core *core, struct block_id block, const struct nn_node *n, uint64_t seq);
 /* n registered again, or died: it leads nothing any more. */
 void nn_recovery_drop_node(struct nn_core *core, const struct nn_node *n);
 

@@ -34,9 +34,12 @@ struct drop_key { uint64_t block, storage; };
 struct drop_one {
     struct drop_key key;
     struct nn_drop drop;
-    struct nn_drop sent;                /* what stood here when the open group began; no block: nothing */
-    uint64_t deadline_ms, group;        /* of the latest order */
+    struct nn_drop committed;           /* as it was when the open group began */
+    bool is_committed;                  /* it was there then */
+    uint64_t deadline_ms;
     struct drop_one *prev, *next;       /* by deadline */
+    struct drop_one *next_changed;      /* changed in the open group */
+    bool is_changed;
     UT_hash_handle hh;
 };
 
@@ -47,7 +50,8 @@ struct nn_work {
     struct copy_one *copies_by_age;
     struct drop_one *drops;
     struct drop_one *drops_by_age;
-    uint64_t group;                     /* number of the open group */
+    struct drop_one *done;              /* of earlier groups, told to be done in the open one */
+    struct drop_one *changed;           /* added or changed in the open group */
     struct nn_work_counts counts;
 };
 
@@ -282,11 +286,12 @@ enum rc nn_drop_add(struct nn_work *w, const struct nn_drop *drop, uint64_t dead
         w->counts.deleting++;
     } else {
         DL_DELETE(w->drops_by_age, d);
-        if (d->group != w->group)
-            d->sent = d->drop;
+    }
+    if (!d->is_changed) {
+        d->is_changed = true;
+        LL_PREPEND2(w->changed, d, next_changed);
     }
     d->drop = *drop;
-    d->group = w->group;
     d->deadline_ms = deadline_ms;
     DL_APPEND(w->drops_by_age, d);
     return RC_OK;
@@ -301,12 +306,57 @@ static struct drop_one *drop_find(const struct nn_work *w, struct block_id block
     return d;
 }
 
-static void drop_forget(struct nn_work *w, struct drop_one *d)
+static void drop_out(struct nn_work *w, struct drop_one *d)
 {
     HASH_DEL(w->drops, d);
     DL_DELETE(w->drops_by_age, d);
     w->counts.deleting--;
-    mem_free(d);
+    if (d->is_changed)
+        LL_DELETE2(w->changed, d, next_changed);
+    d->is_changed = false;
+}
+
+/* Until the group is committed it may turn out that nobody said so. */
+static void drop_forget(struct nn_work *w, struct drop_one *d)
+{
+    drop_out(w, d);
+    if (d->is_committed)
+        DL_APPEND(w->done, d);
+    else
+        mem_free(d);
+}
+
+static void done_free(struct nn_work *w)
+{
+    struct drop_one *d;
+
+    while ((d = w->done) != NULL) {
+        DL_DELETE(w->done, d);
+        mem_free(d);
+    }
+}
+
+void nn_work_committed(struct nn_work *w)
+{
+    struct drop_one *d;
+
+    done_free(w);
+    while ((d = w->changed) != NULL) {
+        LL_DELETE2(w->changed, d, next_changed);
+        d->is_changed = false;
+        d->committed = d->drop;
+        d->is_committed = true;
+    }
+}
+
+/* As it was before the open group, and late. */
+static void drop_restore(struct nn_work *w, struct drop_one *d)
+{
+    d->drop = d->committed;
+    d->deadline_ms = 0;
+    HASH_ADD(hh, w->drops, key, sizeof d->key, d);
+    DL_PREPEND(w->drops_by_age, d);
+    w->counts.deleting++;
 }
 
 bool nn_drop_is_ordered(const struct nn_work *w, struct block_id block, uint32_t storage, uint64_t stamp)
@@ -348,12 +398,8 @@ void nn_drop_storage(struct nn_work *w, uint32_t storage)
             drop_forget(w, d);
 }
 
-void nn_work_committed(struct nn_work *w)
-{
-    w->group++;
-}
-
-static void forget_needs_and_copies(struct nn_work *w)
+/* Needs and copies: a sweep finds them again. */
+static void plans_free(struct nn_work *w)
 {
     struct need_one *n, *next;
     struct copy_one *c;
@@ -369,19 +415,21 @@ static void forget_needs_and_copies(struct nn_work *w)
 
 void nn_work_undone(struct nn_work *w)
 {
-    struct drop_one *d, *next;
+    struct drop_one *all = NULL, *d;
 
-    forget_needs_and_copies(w);
-    DL_FOREACH_SAFE(w->drops_by_age, d, next) {
-        if (d->group == w->group && d->sent.block.v == 0) {
-            drop_forget(w, d);
-            continue;
-        }
-        if (d->group == w->group)
-            d->drop = d->sent;
-        d->deadline_ms = 0;
+    plans_free(w);
+    while ((d = w->drops_by_age) != NULL) {
+        drop_out(w, d);
+        DL_APPEND(all, d);
     }
-    w->group++;
+    DL_CONCAT(w->done, all);
+    while ((d = w->done) != NULL) {
+        DL_DELETE(w->done, d);
+        if (d->is_committed)
+            drop_restore(w, d);
+        else
+            mem_free(d);
+    }
 }
 
 void nn_work_free(struct nn_work *w)
@@ -390,8 +438,11 @@ void nn_work_free(struct nn_work *w)
 
     if (w == NULL)
         return;
-    forget_needs_and_copies(w);
-    while ((d = w->drops_by_age) != NULL)
-        drop_forget(w, d);
+    plans_free(w);
+    while ((d = w->drops_by_age) != NULL) {
+        drop_out(w, d);
+        mem_free(d);
+    }
+    done_free(w);
     mem_free(w);
 }

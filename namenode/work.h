@@ -2,7 +2,7 @@
  * work -- blocks that need something, copies on their way, deletions ordered.
  *
  * Owns three tables in memory, which a sweep of all blocks fills again after a
- * restart.  The blocks with the fewest good replicas come first; within a
+ * restart; deletions that an earlier group ordered outlive a group that is undone.  The blocks with the fewest good replicas come first; within a
  * bucket they take turns.  Core thread only.
  */
 #ifndef NAMENODE_WORK_H
@@ -59,10 +59,11 @@ size_t nn_copy_targets(const struct nn_work *w, struct block_id block, struct nn
 struct block_id nn_copy_expire(struct nn_work *w, uint64_t now_ms);
 struct block_id nn_copy_drop_node(struct nn_work *w, const struct nn_node *n);
 
-/* The open group is on disk: its orders go out. */
+/* The open group is on disk: its orders go out, and deletions that it was told of are done. */
 void nn_work_committed(struct nn_work *w);
 /* The open group was undone: nothing is known any more of needs, copies, and deletions that were ordered in it and never
- * went out.  Deletions ordered before stay, as they may have been carried out; all of them are late now. */
+ * went out.  Deletions ordered before stay, as they may have been carried out, also those that this group was told of: who
+ * told it tells it again.  All of them are late now. */
 void nn_work_undone(struct nn_work *w);
 
 /*

@@ -107,37 +107,71 @@ unload(struct tt *tt, struct tt_job *j)
     j->reply = NULL;
 }
 
+/* All of it but its directory. */
 static void
-job_free(struct tt *tt, struct tt_job *j)
+job_strip(struct tt *tt, struct tt_job *j)
 {
     struct tt_location *l, *next_l;
     struct tt_output *o, *next_o;
-    struct why why;
 
     HASH_ITER(hh, j->locations, l, next_l)
         location_free(j, l);
     HASH_ITER(hh, j->outputs, o, next_o)
         output_free(tt, j, o);
-    if (io_remove_tree(tt->w->io, j->dir, &why) != RC_OK)
-        log_warn("job_files_left", "why=%s", why.text);
     unload(tt, j);
+}
+
+static void
+job_free(struct tt_job *j)
+{
     mem_free(j->dir);
     mem_free(j);
 }
 
+/* [m] Whether a job of j's number has come back: then the directory is that one's. */
+static bool
+is_back(const struct tt *tt, const struct tt_job *j)
+{
+    struct tt_job *other;
+
+    HASH_FIND(hh, tt->jobs, &j->number, sizeof j->number, other);
+    return other != NULL;
+}
+
+/* Of those that were dropped before now: one whose directory stays is tried again by the next call. */
 void
 tt_bury(struct tt *tt)
 {
-    struct tt_job *j;
+    struct tt_job *j, *failed = NULL, *after;
+    struct why why;
+    bool has_dir;
 
-    do {
+    for (;;) {
         tt_lock(tt);
-        if ((j = tt->doomed) != NULL)
-            LL_DELETE(tt->doomed, j);
+        if ((j = tt->doomed) == NULL)
+            break;
+        LL_DELETE(tt->doomed, j);
+        has_dir = !is_back(tt, j);
         tt_unlock(tt);
-        if (j != NULL)
-            job_free(tt, j);
-    } while (j != NULL);
+        if (!j->is_stripped)
+            job_strip(tt, j);
+        if (has_dir && io_remove_tree(tt->w->io, j->dir, &why) != RC_OK) {
+            if (!j->is_stripped)
+                log_warn("job_files_left", "next_try_ms=%u why=%s", (unsigned)tt->conf.heartbeat_ms, why.text);
+            j->is_stripped = true;
+            LL_PREPEND(failed, j);
+        } else {
+            if (j->is_stripped)
+                log_info("job_files_gone", "job=%s", j->id);
+            job_free(j);
+        }
+    }
+    LL_FOREACH_SAFE(failed, j, after)
+        if (tt->stopping)
+            job_free(j);            /* the next run deletes what is there */
+        else
+            LL_PREPEND(tt->doomed, j);
+    tt_unlock(tt);
 }
 
 void

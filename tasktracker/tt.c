@@ -403,6 +403,7 @@ beat_loop(void *arg)
     do {
         beat(tt);
         tt_workers_reap(tt, false);
+        tt_bury(tt);
         tt_lock(tt);
         busy = tt->attempts != NULL;
         tt_unlock(tt);

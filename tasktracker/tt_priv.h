@@ -93,6 +93,7 @@ struct tt_job {
     uint64_t side_bytes;
     struct fs *fs;                  /* as the job's user */
     char *dir;                      /* of its files here */
+    bool is_stripped;               /* only its directory is left, and could not be deleted */
     struct tt_job *next;            /* of the doomed */
     UT_hash_handle hh;
 };
@@ -176,7 +177,8 @@ struct tt_job *tt_job_get(struct tt *tt, uint64_t number);      /* [m] found or 
 void tt_job_unref(struct tt *tt, struct tt_job *j);             /* [m] drops a forgotten one */
 void tt_job_forget(struct tt *tt, struct tt_job *j);            /* [m] kills its attempts */
 void tt_job_drop(struct tt *tt, struct tt_job *j);              /* [m] nobody finds it any more, its workers end */
-void tt_bury(struct tt *tt);            /* not under the lock: free dropped jobs, delete their files */
+/* Free dropped jobs, delete their files; what cannot be deleted is tried again with each heartbeat.  Not under the lock. */
+void tt_bury(struct tt *tt);
 /* Load it from the JobTracker unless somebody did; waits.  A failure is this attempt's: the next one tries again.  Not
  * under the lock. */
 enum rc tt_job_load(struct tt *tt, struct tt_job *j, struct why *why) MUST_CHECK;

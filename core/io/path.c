@@ -90,12 +90,17 @@ io_remove_tree(struct io *io, const char *path, struct why *why)
 {
     struct removal r = { .io = io, .path = path, .why = why };
     struct io_stat st;
+    struct why not_looked;
     enum rc rc, rc_unlink;
 
     /* Deleting first: a link is deleted, never followed. */
     if ((rc_unlink = io_unlink(io, path, why)) == RC_OK || rc_unlink == RC_SYS_NOT_FOUND)
         return RC_OK;
-    if ((rc = io_stat(io, path, &st, NULL)) != RC_OK || !st.is_dir)
+    if ((rc = io_stat(io, path, &st, &not_looked)) == RC_SYS_NOT_FOUND)
+        return RC_OK;
+    if (rc != RC_OK)                /* "is a directory" would hide what went wrong */
+        return why_set(why, rc, "%s", not_looked.text);
+    if (!st.is_dir)
         return rc_unlink;
     if ((rc = io_list(io, path, remove_entry, &r, why)) != RC_OK || (rc = r.rc) != RC_OK)
         return rc;

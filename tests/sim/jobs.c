@@ -259,9 +259,21 @@ is_end(const char *state)
     return strcmp(state, "SUCCEEDED") == 0 || strcmp(state, "FAILED") == 0 || strcmp(state, "KILLED") == 0;
 }
 
+/*
+ * Volumes that failed are not looked at again until somebody has their DataNode start: while the NameNode says that a block
+ * has no other replica, a job that reads it is right to fail.  Another one is asked for when the block is there.
+ */
+static bool
+is_input_missing(const struct jobs *jobs, struct fs *fs)
+{
+    struct fs_usage usage;
+
+    return jobs->e->c->has_two_volumes && fs_usage(fs, &usage, NULL) == RC_OK && usage.missing > 0;
+}
+
 /* What the JobTracker says of a job that has ended must be what it said before. */
 static void
-take_end(struct jobs *jobs, struct asked *j, const JtJobStatus *st)
+take_end(struct jobs *jobs, struct fs *fs, struct asked *j, const JtJobStatus *st)
 {
     struct sim *s = jobs->e->c->s;
 
@@ -281,7 +293,8 @@ take_end(struct jobs *jobs, struct asked *j, const JtJobStatus *st)
         sim_fail(s, "%s was killed, and nobody asked for it", j->id);
     if (strcmp(st->state, "SUCCEEDED") == 0 && j->code == JOBCODE_BAD)
         sim_fail(s, "%s cannot have succeeded", j->id);
-    if (strcmp(st->state, "FAILED") == 0 && j->must_succeed)
+    j->lacked_input = strcmp(st->state, "FAILED") == 0 && j->must_succeed && is_input_missing(jobs, fs);
+    if (strcmp(st->state, "FAILED") == 0 && j->must_succeed && !j->lacked_input)
         sim_fail(s, "%s failed, with nothing in its way: %s", j->id, st->reason);
     (void)snprintf(j->end, sizeof j->end, "%s", st->state);
     j->state = ASKED_OVER;
@@ -338,7 +351,7 @@ check_results(struct jobs *jobs, const struct asked *j, const JtStatusReply *rep
 }
 
 static enum rc
-ask_status(struct rpc_client *jt, struct jobs *jobs, struct asked *j, uint64_t *version, struct why *why)
+ask_status(struct rpc_client *jt, struct fs *fs, struct jobs *jobs, struct asked *j, uint64_t *version, struct why *why)
 {
     JtStatusRequest req = JT_STATUS_REQUEST__INIT;
     const ProtobufCMessage *m;
@@ -355,7 +368,7 @@ ask_status(struct rpc_client *jt, struct jobs *jobs, struct asked *j, uint64_t *
         const JtStatusReply *reply = (const JtStatusReply *)(const void *)m;
         const JtJobStatus *st = reply->status;
 
-        take_end(jobs, j, st);
+        take_end(jobs, fs, j, st);
         if (j->has_results && strcmp(st->state, "SUCCEEDED") == 0)
             check_results(jobs, j, reply);
         if (version != NULL)
@@ -411,7 +424,7 @@ follow(struct asker *k, struct asked *j)
         kill_job(k, j);
     }
     while (j->state != ASKED_OVER)
-        if (ask_status(k->jt, k->jobs, j, &version, &why) != RC_OK)
+        if (ask_status(k->jt, k->fs, k->jobs, j, &version, &why) != RC_OK)
             pause_ms(k, 500);
 }
 
@@ -437,6 +450,13 @@ jobs_run(struct jobs *jobs, struct machine *client)
         draw(&k, j);
         jobs->count++;
         follow(&k, j);
+        if (j->lacked_input) {
+            sim_note(k.s, "job_lacked_input", "job=%s", j->id);
+            while (is_input_missing(jobs, k.fs))
+                pause_ms(&k, 500);
+            SIM_CHECK(k.s, jobs->count < JOBS_MAX);
+            jobs->target++;
+        }
         pause_ms(&k, rng_below(k.w->rng, 3000));
     }
     rpc_client_free(k.jt);
@@ -571,7 +591,7 @@ jobs_check(struct jobs *jobs, struct fs *fs, struct why *why)
     if ((rc = net_addr_parse("10.0.0.2:8021", 8021, &o.to, why)) != RC_OK || (rc = rpc_client_new(w, &o, &jt, why)) != RC_OK)
         return rc;
     for (unsigned i = 0; i < jobs->count && rc == RC_OK; i++)
-        if ((rc = ask_status(jt, jobs, &jobs->list[i], NULL, why)) == RC_OK)
+        if ((rc = ask_status(jt, fs, jobs, &jobs->list[i], NULL, why)) == RC_OK)
             rc = check_end(jobs, fs, &jobs->list[i], why);
     rpc_client_free(jt);
     return rc == RC_OK ? engine_is_idle(jobs->e, why) : rc;

@@ -50,6 +50,7 @@ struct asked {
     bool was_killed;                /* somebody asked for it */
     bool has_results;               /* it gives its pairs back and has no output */
     bool must_succeed;
+    bool lacked_input;              /* it failed, and volumes that had failed held the only replicas of something */
     uint64_t output_inode;          /* once it was seen */
 };
 

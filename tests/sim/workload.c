@@ -366,8 +366,7 @@ peek(struct worker *k)
     cuts = n->cuts;
     if (fs_open_read(k->fs, n->path, &r, &why) != RC_OK)
         return;                 /* not there yet, or nobody can be asked */
-    /* It was cut or deleted meanwhile: it may have been opened before, after or in between. */
-    if (n->cuts != cuts || n->state == NAME_DELETING || n->state == NAME_GONE) {
+    if (n->cuts != cuts) {      /* it may have been opened before or after */
         fs_close_read(r);
         return;
     }

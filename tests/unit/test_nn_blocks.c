@@ -1,6 +1,7 @@
 /* The block side as clients and DataNodes meet it: files written, nodes lost, restarts. */
 #include <stdio.h>
 
+#include "core/base/log.h"
 #include "core/base/mem.h"
 #include "namenode/blockmap.h"
 #include "namenode/lease.h"
@@ -159,6 +160,57 @@ START_TEST(lost_node_is_made_up_for_and_its_return_trimmed)
     }
     fake_nn_run(&f, 1000);
     ck_assert_uint_eq(locate("/f", at), 3);
+}
+END_TEST
+
+struct warnings { unsigned count; };
+
+static void count_warning(void *arg, enum log_level level, const char *event, const char *text)
+{
+    struct warnings *w = arg;
+
+    (void)event, (void)text;
+    w->count += level <= LOG_WARN;
+}
+
+static void copy_failed(int i, DnBlock b)
+{
+    DnOrderFailedRequest q = DN_ORDER_FAILED_REQUEST__INIT;
+    char reason[] = "connection closed";
+    struct fake_call *c;
+
+    q.node_uuid = dn[i].uuid;
+    q.epoch = dn[i].epoch;
+    q.block = &b;
+    q.reason = reason;
+    c = fake_start(&f, "orderFailed", &q.base);
+    ck_assert_msg(!c->failed, "%s", c->why.text);
+    fake_end(c);
+}
+
+START_TEST(copy_that_failed_after_it_had_arrived_is_no_failure)
+{
+    struct warnings w = { 0 };
+    int nodes[NODES], source = -1;
+    DnBlock b = write_file("/f", nodes), what;
+    DnOrder o = DN_ORDER__INIT;
+    char target[16];
+
+    pass(700000, 0xfu & ~(1u << nodes[2]));
+    for (int i = 0; i < 2 && source < 0; i++)
+        if (dn_orders(nodes[i], &o, &what, target) == 1)
+            source = nodes[i];
+    ck_assert_int_ge(source, 0);
+    log_set_sink(count_warning, &w);
+    copy_failed(source, b);
+    ck_assert_uint_eq(w.count, 1);                      /* it was wanted, and is planned again */
+    log_set_sink(NULL, NULL);
+    pass(5000, 0xfu & ~(1u << nodes[2]));
+    dn_change(node_of(target), DN_CHANGE__KIND__RECEIVED, b);
+    log_set_sink(count_warning, &w);
+    copy_failed(source, b);
+    ck_assert_uint_eq(w.count, 1);
+    log_set_sink(NULL, NULL);
 }
 END_TEST
 
@@ -615,6 +667,7 @@ Suite *suite_nn_blocks(void)
     tcase_add_test(tc, repeated_add_block_gets_the_same_block);
     tcase_add_test(tc, third_block_needs_a_replica_of_the_first);
     tcase_add_test(tc, lost_node_is_made_up_for_and_its_return_trimmed);
+    tcase_add_test(tc, copy_that_failed_after_it_had_arrived_is_no_failure);
     tcase_add_test(tc, time_in_which_the_namenode_did_not_run_makes_no_node_dead_and_no_lease_idle);
     tcase_add_test(tc, deleted_files_replicas_are_ordered_away);
     tcase_add_test(tc, deletion_that_was_ordered_is_not_forgotten_with_an_undone_group);

@@ -136,7 +136,7 @@ static enum rc commit(int i, uint64_t block, uint64_t stamp, uint64_t bytes, uns
     return rc;
 }
 
-static void order_failed(int i, uint64_t block)
+static void order_failed(int i, uint64_t block, uint64_t seq)
 {
     DnOrderFailedRequest q = DN_ORDER_FAILED_REQUEST__INIT;
     DnBlock b = DN_BLOCK__INIT;
@@ -146,6 +146,7 @@ static void order_failed(int i, uint64_t block)
     b.id = block;
     q.node_uuid = dn[i].uuid;
     q.epoch = dn[i].epoch;
+    q.seq = seq;
     q.block = &b;
     q.reason = reason;
     c = fake_start(&f, "orderFailed", &q.base);
@@ -222,7 +223,10 @@ START_TEST(attempt_that_failed_is_followed_soon)
 
     ck_assert(!recover("/f"));
     a = leader(&first);
-    order_failed(a, b.id);
+    order_failed(a, b.id, first.seq - 1);               /* another order, about the same block: a copy */
+    pass(2000, 0xf);
+    ck_assert_int_eq(leader(&second), -1);
+    order_failed(a, b.id, first.seq);
     pass(2000, 0xf);
     ck_assert_int_ge(leader(&second), 0);
     ck_assert_uint_gt(second.new_stamp, first.new_stamp);

@@ -178,6 +178,44 @@ START_TEST(late_deletion_is_ordered_again_and_known_until_done_or_registered)
 }
 END_TEST
 
+START_TEST(deletion_of_an_earlier_group_outlives_a_group_that_was_undone)
+{
+    const struct nn_drop first = { { 1 }, 7, 0, 4 }, second = { { 1 }, 8, 60, 4 }, other = { { 2 }, 7, 0, 4 };
+    struct nn_work *w;
+    struct nn_drop late;
+
+    ck_assert_int_eq(nn_work_new(&w, &why), RC_OK);
+    ck_assert_int_eq(nn_drop_add(w, &first, 100, &why), RC_OK);
+    nn_work_committed(w);
+    ck_assert_int_eq(nn_drop_add(w, &second, 200, &why), RC_OK);           /* never sent */
+    ck_assert_int_eq(nn_drop_add(w, &other, 200, &why), RC_OK);
+    nn_work_undone(w);
+    ck_assert(nn_drop_is_ordered(w, (struct block_id){ 1 }, 4, 7));
+    ck_assert(!nn_drop_is_ordered(w, (struct block_id){ 1 }, 4, 8));
+    ck_assert(!nn_drop_is_ordered(w, (struct block_id){ 2 }, 4, 7));
+    ck_assert(nn_drop_late(w, 1, 300, &late));
+    ck_assert(late.block.v == 1 && late.stamp == 7 && late.keep_ms == 0);
+    ck_assert(!nn_drop_late(w, 1, 300, &late));
+
+    ck_assert(nn_drop_done(w, (struct block_id){ 1 }, 4));                 /* told by a call that was undone, too */
+    ck_assert_int_eq(nn_drop_add(w, &second, 200, &why), RC_OK);
+    nn_work_undone(w);
+    ck_assert(nn_drop_is_ordered(w, (struct block_id){ 1 }, 4, 7));
+    ck_assert(!nn_drop_is_ordered(w, (struct block_id){ 1 }, 4, 8));
+    ck_assert_uint_eq(nn_work_counts(w).deleting, 1);
+    ck_assert(nn_drop_done(w, (struct block_id){ 1 }, 4));
+    nn_work_committed(w);
+    nn_work_undone(w);
+    ck_assert_uint_eq(nn_work_counts(w).deleting, 0);
+    nn_work_free(w);
+    ck_assert_int_eq(nn_work_new(&w, &why), RC_OK);
+    ck_assert_int_eq(nn_drop_add(w, &first, 100, &why), RC_OK);
+    nn_work_committed(w);
+    ck_assert(nn_drop_done(w, (struct block_id){ 1 }, 4));
+    nn_work_free(w);
+}
+END_TEST
+
 Suite *suite_nn_node(void)
 {
     Suite *s = suite_create("nn_node");
@@ -192,6 +230,7 @@ Suite *suite_nn_node(void)
     tcase_add_test(tc, blocks_with_fewest_good_replicas_have_their_turn_first);
     tcase_add_test(tc, copy_counts_on_its_source_until_done_or_expired);
     tcase_add_test(tc, late_deletion_is_ordered_again_and_known_until_done_or_registered);
+    tcase_add_test(tc, deletion_of_an_earlier_group_outlives_a_group_that_was_undone);
     suite_add_tcase(s, tc);
     return s;
 }
