@@ -10,6 +10,7 @@
 
 #define SUMS_MAX (2 * DTP_PACKET_MAX)
 #define VERIFY_BYTES (256 * KB)
+#define BEHIND_BYTES (8 * MB)           /* how much is written before the disk is told to begin */
 
 static void
 sink_init(struct dn_sink *s, struct io *io)
@@ -118,7 +119,7 @@ dn_sink_open(struct dn_sink *s, struct io *io, const char *data, const char *met
         (rc = io_truncate(io, s->meta_fd, dn_meta_bytes(s->meta.chunk, keep), why)) != RC_OK)
         goto out;
     s->bytes = keep;
-    s->safe_bytes = keep;
+    s->safe_bytes = s->behind_bytes = keep;
     s->dirty = true;
 out:
     if (rc != RC_OK)
@@ -210,6 +211,10 @@ dn_sink_write(struct dn_sink *s, const struct dn_sums *sender, const struct dtp_
     if ((rc = io_pwrite(s->io, s->meta_fd, s->sums.p, s->sums.n, meta_at, why)) != RC_OK)
         return rc;
     s->bytes += n;
+    if (s->bytes - s->behind_bytes >= BEHIND_BYTES) {
+        io_write_behind(s->io, s->data_fd, s->behind_bytes, s->bytes - s->behind_bytes);
+        s->behind_bytes = s->bytes;
+    }
     s->tail = s->bytes % s->meta.chunk == 0 ? 0 : tail;
     return RC_OK;
 }

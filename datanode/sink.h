@@ -29,6 +29,7 @@ struct dn_sink {
     uint64_t bytes;         /* of the replica so far */
     uint32_t tail;          /* checksum of the last chunk's bytes, while it is not full */
     uint64_t safe_bytes;    /* from the start, that a crash must not take: see dn_sink_write */
+    uint64_t behind_bytes;  /* from the start, that the disk was told to begin with */
     bool dirty;             /* written since the last sync */
     struct buf sums;        /* scratch */
 };

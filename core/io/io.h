@@ -71,6 +71,8 @@ struct io_ops {
     enum rc (*space)(struct io *io, const char *path, struct io_space *ret, struct why *why);
     /* Exclusive advisory lock on the whole file until close; RC_BUSY when another process has it. */
     enum rc (*lock)(struct io *io, int fd, struct why *why);
+    /* Begin to write these bytes to the disk, without waiting: a later sync has less to wait for.  A hint; says nothing. */
+    void (*write_behind)(struct io *io, int fd, uint64_t at, uint64_t n);
     /* Forget cached pages, so that the next read sees the disk. */
     void (*drop_cache)(struct io *io, int fd);
 };
@@ -147,6 +149,7 @@ static inline enum rc io_space(struct io *io, const char *path, struct io_space 
     return io->ops->space(io, path, ret, why);
 }
 static inline enum rc io_lock(struct io *io, int fd, struct why *why) { return io->ops->lock(io, fd, why); }
+static inline void io_write_behind(struct io *io, int fd, uint64_t at, uint64_t n) { io->ops->write_behind(io, fd, at, n); }
 static inline void io_drop_cache(struct io *io, int fd) { io->ops->drop_cache(io, fd); }
 
 /* Built from the calls above (core/io/path.c). */
