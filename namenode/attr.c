@@ -182,7 +182,7 @@ touch_posted(struct nn_core *core, void *arg, struct why *why)
     e.set_times.inode = t.inode;
     e.set_times.which = 2;
     e.set_times.atime = t.at_ms;
-    return nn_edit_apply(core, &e, why);
+    return nn_edit_apply_last(core, &e, why);
 }
 
 void

@@ -11,7 +11,7 @@
 /* An edit: b, which is committed and has enough replicas, becomes complete. */
 enum rc nn_block_complete(struct nn_core *core, struct arena *arena, struct nn_block *b, struct why *why) MUST_CHECK;
 
-/* Edits: the file's last blocks become complete, the file is closed.  nn_file_is_stored said yes. */
+/* Edits: the file's last blocks become complete, the file is closed.  nn_file_is_stored said yes.  No edit may follow. */
 enum rc nn_file_close(struct nn_core *core, struct arena *arena, uint64_t inode, struct why *why) MUST_CHECK;
 
 #endif

@@ -185,7 +185,7 @@ apply_group(void *arg, const struct nn_logcopy_record *rec, struct why *why)
         return rc;
     if ((rc = nn_txlog_apply(db, rec->txid, rec->at_ms, rec->row, why)) == RC_OK && (rc = nn_exec(db, SQL_COMMIT, why)) == RC_OK)
         return RC_OK;
-    nn_names_forget(db);
+    nn_db_forget(db);
     if (!sqlite3_get_autocommit(db->sql) && nn_exec(db, SQL_ROLLBACK, &ignored) != RC_OK)
         return why_prefix(why, "rollback: %s", ignored.text);
     return rc;

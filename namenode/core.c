@@ -43,6 +43,7 @@ struct nn_group {
     uint64_t row_at_ms;             /* when row was written */
     struct nn_counters next;        /* as the tables have them */
     bool savepoint;                 /* the call that runs has one open */
+    bool bare;                      /* it has made an edit without one: if it fails, the group does */
     bool lost;                      /* nothing of this group can be kept, because of cause */
     struct why cause;
     int wal_pages;
@@ -115,6 +116,7 @@ nn_core_new(struct nn *nn, struct nn_core **ret, struct why *why)
     core->group->last = &core->group->first;
     if ((rc = nn_db_open(&core->db, nn->vfs, nn->db_path, true, &nn->conf, why)) != RC_OK)
         goto out;
+    core->db.dirs_on = true;
     (void)sqlite3_wal_hook(core->db.sql, on_wal, core->group);      /* returns the hook before: none */
     *ret = core;
     return RC_OK;
@@ -161,7 +163,7 @@ nn_core_free(struct nn_core *core)
 /* ---- one call ---- */
 
 enum rc
-nn_group_open_call(struct nn_core *core, struct why *why)
+nn_group_open_call(struct nn_core *core, bool last, struct why *why)
 {
     enum rc rc;
 
@@ -169,6 +171,11 @@ nn_group_open_call(struct nn_core *core, struct why *why)
         return why_set(why, RC_BUSY, "the transaction was undone");
     if (core->group->savepoint)
         return RC_OK;
+    if (last && !core->group->bare) {
+        core->group->bare = true;
+        return RC_OK;
+    }
+    CHECK(!core->group->bare);      /* what was the last edit was not */
     if ((rc = nn_exec(&core->db, SQL_SAVEPOINT, why)) == RC_OK)
         core->group->savepoint = true;
     return rc;
@@ -266,7 +273,7 @@ begin_call(struct nn_core *core)
 {
     buf_clear(&core->group->edits);
     core->group->edit_count = 0;
-    core->group->savepoint = false;
+    core->group->savepoint = core->group->bare = false;
 }
 
 /* End them: keep when rc is RC_OK, else undo. */
@@ -284,11 +291,16 @@ end_call(struct nn_core *core, struct rpc_call *call, enum rc rc, struct why *wh
     }
     if (rc == RC_OK)
         rc = keep_call(core, call, why);
+    if (g->bare && rc != RC_OK) {
+        cause = *why;
+        cause.rc = rc == RC_IO ? RC_BUSY : rc;      /* of a read: what is on the disk is known */
+        lose(g, &cause);
+    }
     if (!g->savepoint)
         return rc;
     g->savepoint = false;
     if (rc != RC_OK) {
-        nn_names_forget(&core->db);
+        nn_db_forget(&core->db);
         if (nn_exec(&core->db, SQL_ROLLBACK_TO, &cause) != RC_OK)
             lose(g, &cause);
     }
@@ -372,13 +384,13 @@ answer(struct nn_core *core, struct rpc_call *call)
     }
 }
 
-/* The call met damage in the database: it would again. */
+/* The call met damage in the database, or could not read it: it would again. */
 static bool
 is_own_failure(const struct rpc_call *call)
 {
     const struct outcome *o = call->app;
 
-    return o != NULL && o->kind == ANSWER_FAIL && o->why->rc == RC_CORRUPT;
+    return o != NULL && o->kind == ANSWER_FAIL && (o->why->rc == RC_CORRUPT || o->why->rc == RC_IO);
 }
 
 /* End every call of the group, each with its own outcome, or all with why. */
@@ -420,7 +432,7 @@ write_row(struct nn_core *core, struct why *why)
 
         e.counters = (struct nn_edit_counters){ core->next.inode, core->next.block, core->next.stamp };
         begin_call(core);
-        rc = end_call(core, NULL, nn_edit_apply(core, &e, why), why);
+        rc = end_call(core, NULL, nn_edit_apply_last(core, &e, why), why);
         if (rc != RC_OK)
             return rc;
     }
@@ -465,7 +477,7 @@ lose_group(struct nn_core *core)
     log_warn("group_undone", "reason=%s calls=retry", cause->text);
     if (!old_bug(OLD_BUG_UNDONE_REPLIES_KEPT))
         nn_retry_rollback(core->retry);
-    nn_names_forget(&core->db);
+    nn_db_forget(&core->db);
     nn_blocks_undone(core);
     if (load_counters(core, &why) != RC_OK || nn_leases_reload(core, &why) != RC_OK) {
         log_error("state_unreadable", "reason=%s", why.text);
@@ -475,6 +487,21 @@ lose_group(struct nn_core *core)
     postpone_periodic(core);
     (void)why_set(&why, RC_BUSY, "the NameNode could not store this change, try again: %s", cause->text);
     answer_all(core, &why);
+}
+
+static enum rc
+commit(struct nn_core *core, struct why *why)
+{
+    bool dirs = core->db.dirs_changed;
+    enum rc rc;
+
+    core->db.dirs_changed = false;
+    if (dirs)
+        nn_dirs_changing(&core->nn->dirs);
+    rc = nn_exec(&core->db, SQL_COMMIT, why);
+    if (dirs)
+        nn_dirs_changing(&core->nn->dirs);
+    return rc;
 }
 
 static void
@@ -494,7 +521,7 @@ commit_group(struct nn_core *core)
         lose_group(core);
         return;
     }
-    if (nn_exec(&core->db, SQL_COMMIT, &why) != RC_OK) {
+    if (commit(core, &why) != RC_OK) {
         log_error("commit_failed", "txid=%" PRIu64 " reason=%s", core->txid + 1, why.text);
         if (why.rc == RC_NO_SPACE) {
             /* A write found no room (a failed sync is RC_IO): the mark of the commit is not in the WAL. */

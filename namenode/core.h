@@ -86,8 +86,8 @@ enum rc nn_core_post(struct nn *nn, nn_post_fn *fn, void *arg) MUST_CHECK;
  */
 void nn_core_release(struct nn_core *core, struct rpc_call *call, enum rc rc, const struct why *why);
 
-/* For nn_edit_apply: open the savepoint of the call that runs; add an applied edit to the group's log row. */
-enum rc nn_group_open_call(struct nn_core *core, struct why *why) MUST_CHECK;
+/* For nn_edit_apply: open the savepoint of the call that runs, unless its only edit is `last`; add an applied edit to the group's log row. */
+enum rc nn_group_open_call(struct nn_core *core, bool last, struct why *why) MUST_CHECK;
 void nn_group_add(struct nn_core *core, const struct nn_edit *e);
 
 uint64_t nn_core_now_ms(const struct nn_core *core);        /* wall */

@@ -167,7 +167,7 @@ apply(struct nn_core *core, struct rpc_call *call, const CreateRequestProto *req
         .client_node = span_of(call->peer.host, strlen(call->peer.host)),
     };
     *ret_inode = e.create.inode;
-    return nn_edit_apply(core, &e, why);
+    return nn_edit_apply_last(core, &e, why);
 }
 
 enum rc

@@ -6,12 +6,14 @@
 
 #include "core/base/check.h"
 #include "core/base/mem.h"
+#define HASH_NONFATAL_OOM 1     /* what is not added has no table */
 #include "core/base/table.h"
 #include "core/io/sqlvfs.h"
+#include "namenode/dirs.h"
 
 struct nn_name {
     uint64_t id;
-    UT_hash_handle by_id;
+    UT_hash_handle by_id, by_text;
     size_t n;
     char text[];
 };
@@ -39,7 +41,7 @@ nn_db_fini(struct nn_db *db)
 {
     for (size_t i = 0; i < SQL_COUNT; i++)
         (void)sqlite3_finalize(db->stmts[i]);   /* repeats the error of its last step, which was handled */
-    nn_names_forget(db);
+    nn_db_forget(db);
     if (db->sql != NULL)
         CHECK(sqlite3_close(db->sql) == SQLITE_OK);
     *db = (struct nn_db){ 0 };
@@ -138,6 +140,16 @@ remember(struct nn_db *db, uint64_t id, struct span text)
     if (text.n > 0)
         memcpy(name->text, text.p, text.n);
     HASH_ADD(by_id, db->names, id, sizeof name->id, name);
+    if (name->by_id.tbl == NULL) {
+        mem_free(name);
+        return NULL;
+    }
+    HASH_ADD(by_text, db->names_by_text, text, name->n, name);
+    if (name->by_text.tbl == NULL) {
+        HASH_DELETE(by_id, db->names, name);
+        mem_free(name);
+        return NULL;
+    }
     return name;
 }
 
@@ -170,10 +182,16 @@ nn_name_text(struct nn_db *db, uint64_t id, const char **ret, struct why *why)
 enum rc
 nn_name_intern(struct nn_db *db, struct span text, uint64_t *ret_id, struct why *why)
 {
+    struct nn_name *name;
     sqlite3_stmt *st;
     bool row = false;
     enum rc rc;
 
+    HASH_FIND(by_text, db->names_by_text, text.p, text.n, name);
+    if (name != NULL) {
+        *ret_id = name->id;
+        return RC_OK;
+    }
     if ((st = nn_sql(db, SQL_NAME_BY_TEXT, why)) == NULL)
         return why->rc;
     nn_bind_span(st, 1, text);
@@ -182,7 +200,7 @@ nn_name_intern(struct nn_db *db, struct span text, uint64_t *ret_id, struct why 
     if (row) {
         *ret_id = nn_column_u64(st, 0);
         nn_done(st);
-        return RC_OK;
+        return RC_OK;           /* nn_name_text remembers it */
     }
     if ((st = nn_sql(db, SQL_NAME_ADD, why)) == NULL)
         return why->rc;
@@ -194,14 +212,16 @@ nn_name_intern(struct nn_db *db, struct span text, uint64_t *ret_id, struct why 
 }
 
 void
-nn_names_forget(struct nn_db *db)
+nn_db_forget(struct nn_db *db)
 {
     struct nn_name *name, *next;
 
     HASH_ITER(by_id, db->names, name, next) {
+        HASH_DELETE(by_text, db->names_by_text, name);
         HASH_DELETE(by_id, db->names, name);
         mem_free(name);
     }
+    nn_dirs_forget_all(db);
 }
 
 enum rc

@@ -27,17 +27,23 @@ enum nn_sql {
 struct conf;
 struct sqlvfs;
 struct nn_name;
+struct nn_dir;
 
 struct nn_db {
     sqlite3 *sql;
     const struct conf *conf;            /* borrowed */
     sqlite3_stmt *stmts[SQL_COUNT];
-    struct nn_name *names;              /* interned names seen on this connection */
+    struct nn_name *names, *names_by_text;      /* interned names seen on this connection */
+    struct nn_dir *dirs_by_name, *dirs_by_id;   /* dirs.h, as the next three */
+    uint64_t dirs_number;               /* readers: of the directories that the entries are of */
+    bool dirs_on;                       /* entries may be used and added */
+    bool dirs_changed;                  /* the core: by the open group */
 };
 
 enum rc nn_db_open(struct nn_db *db, struct sqlvfs *vfs, const char *path, bool writer, const struct conf *conf,
                    struct why *why) MUST_CHECK;
 void nn_db_fini(struct nn_db *db);      /* also on one that was only zeroed */
+void nn_db_forget(struct nn_db *db);    /* after a rollback: what is remembered of the tables may not be so */
 
 /* The statement, reset and without bindings; NULL with why filled. */
 sqlite3_stmt *nn_sql(struct nn_db *db, enum nn_sql name, struct why *why) MUST_CHECK;
@@ -62,7 +68,6 @@ uint64_t nn_column_u64(sqlite3_stmt *st, int column);
 /* Interned names of users and groups: find or add the number, and the text of a number (good while db lives). */
 enum rc nn_name_intern(struct nn_db *db, struct span text, uint64_t *ret_id, struct why *why) MUST_CHECK;
 enum rc nn_name_text(struct nn_db *db, uint64_t id, const char **ret, struct why *why) MUST_CHECK;
-void nn_names_forget(struct nn_db *db); /* after a rollback: numbers given out may be given again */
 
 /* meta: rows of text by name. RC_NOT_FOUND when missing. */
 enum rc nn_meta_get(struct nn_db *db, const char *key, char *ret, size_t cap, struct why *why) MUST_CHECK;

@@ -33,7 +33,7 @@ nn_do_delete(struct nn_core *core, struct rpc_call *call, const DeleteRequestPro
     if (p.depth == 0)
         return RC_OK;
     e.delete.inode = last->id;
-    if ((rc = nn_edit_apply(core, &e, why)) != RC_OK)
+    if ((rc = nn_edit_apply_last(core, &e, why)) != RC_OK)
         return rc;
     if (last->type == NN_FILE)
         nn_blocks_freed(core);

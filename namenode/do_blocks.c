@@ -206,7 +206,7 @@ static enum rc allocate(struct nn_core *core, struct arena *arena, const struct 
         (void)nn_replicas_put(&list, &(struct nn_replica){ .storage = at[i]->no, .state = NN_WRITING, .stamp = ret->stamp });
     e.block_add = (struct nn_edit_block_add){ .inode = file->id, .idx = idx, .block = ret->id.v, .stamp = ret->stamp };
     if ((rc = nn_roster_packed(core, arena, &list, &e.block_add.roster, why)) != RC_OK ||
-        (rc = nn_edit_apply(core, &e, why)) != RC_OK)
+        (rc = nn_edit_apply_last(core, &e, why)) != RC_OK)
         return rc;
     for (size_t i = 0; i < n; i++)
         at[i]->node->planned++;

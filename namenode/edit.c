@@ -105,14 +105,26 @@ nn_edit_tables(struct nn_db *db, const struct nn_edit *e, struct why *why)
     return why_set(why, RC_BUG, "edit of unknown kind %u", (unsigned)e->kind);
 }
 
-enum rc
-nn_edit_apply(struct nn_core *core, const struct nn_edit *e, struct why *why)
+static enum rc
+apply(struct nn_core *core, const struct nn_edit *e, bool last, struct why *why)
 {
     enum rc rc;
 
-    if ((rc = nn_group_open_call(core, why)) != RC_OK || (rc = nn_edit_tables(&core->db, e, why)) != RC_OK)
+    if ((rc = nn_group_open_call(core, last, why)) != RC_OK || (rc = nn_edit_tables(&core->db, e, why)) != RC_OK)
         return rc;
     nn_group_add(core, e);
     CRASH_POINT(nn_edit_applied);
     return RC_OK;
+}
+
+enum rc
+nn_edit_apply(struct nn_core *core, const struct nn_edit *e, struct why *why)
+{
+    return apply(core, e, false, why);
+}
+
+enum rc
+nn_edit_apply_last(struct nn_core *core, const struct nn_edit *e, struct why *why)
+{
+    return apply(core, e, true, why);
 }

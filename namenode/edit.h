@@ -67,4 +67,11 @@ enum rc nn_edit_tables(struct nn_db *db, const struct nn_edit *e, struct why *wh
  */
 enum rc nn_edit_apply(struct nn_core *core, const struct nn_edit *e, struct why *why) MUST_CHECK;
 
+/*
+ * The same for the last edit of a call that cannot fail after it but for want of memory or by damage.  If it is the
+ * only one it has no savepoint, which costs as much as the edit; should the call fail all the same, its whole group is
+ * undone and everybody is told to try again.
+ */
+enum rc nn_edit_apply_last(struct nn_core *core, const struct nn_edit *e, struct why *why) MUST_CHECK;
+
 #endif

@@ -94,7 +94,7 @@ enum rc nn_file_close(struct nn_core *core, struct arena *arena, uint64_t inode,
     e.close.inode = inode;
     if ((rc = nn_block_sum(&core->db, inode, &count, &e.close.length, why)) != RC_OK)
         return rc;
-    return nn_edit_apply(core, &e, why);
+    return nn_edit_apply_last(core, &e, why);
 }
 
 /*

@@ -8,6 +8,7 @@
 #include "core/proto/ids.h"
 #include "namenode/blocks.h"
 #include "namenode/core.h"
+#include "namenode/dirs.h"
 #include "namenode/edit.h"
 #include "namenode/periodic.h"
 
@@ -193,6 +194,7 @@ count_child(struct nn_db *db, uint64_t dir, int change, uint64_t at_ms, struct w
     nn_bind_u64(st, 1, dir);
     nn_bind_u64(st, 2, (uint64_t)(int64_t)change);
     nn_bind_u64(st, 3, at_ms);
+    nn_dirs_count(db, dir, change, at_ms);
     return nn_run(db, st, why);
 }
 
@@ -251,19 +253,23 @@ remove_row(struct nn_db *db, const struct nn_inode *i, struct why *why)
          (rc = run3(db, SQL_LEASE_REMOVE, i->id, 0, 0, why)) != RC_OK ||
          (rc = run3(db, SQL_RECOVERY_REMOVE, i->id, 0, 0, why)) != RC_OK))
         return rc;
+    if (i->type == NN_DIR)
+        nn_dirs_forget(db, i->id);
     return run3(db, SQL_INODE_REMOVE, i->id, 0, 0, why);
 }
 
 static enum rc
-move_row(struct nn_db *db, uint64_t id, uint64_t parent, struct span name, struct why *why)
+move_row(struct nn_db *db, const struct nn_inode *i, uint64_t parent, struct span name, struct why *why)
 {
     sqlite3_stmt *st = nn_sql(db, SQL_INODE_MOVE, why);
 
     if (st == NULL)
         return why->rc;
-    nn_bind_u64(st, 1, id);
+    nn_bind_u64(st, 1, i->id);
     nn_bind_u64(st, 2, parent);
     nn_bind_span(st, 3, name);
+    if (i->type == NN_DIR)
+        nn_dirs_forget(db, i->id);
     return nn_run(db, st, why);
 }
 
@@ -290,7 +296,7 @@ nn_apply_delete(struct nn_db *db, const struct nn_edit_delete *x, uint64_t at_ms
     if (i.type == NN_FILE || i.children == 0)
         return remove_row(db, &i, why);
     snprintf(name, sizeof name, "%" PRIu64, i.id);      /* any name that no other unlinked tree has */
-    if ((rc = move_row(db, i.id, 0, span_of(name, strlen(name)), why)) != RC_OK)
+    if ((rc = move_row(db, &i, 0, span_of(name, strlen(name)), why)) != RC_OK)
         return rc;
     return run3(db, SQL_RECLAIM_ADD, i.id, 0, 0, why);
 }
@@ -325,13 +331,14 @@ nn_apply_rename(struct nn_db *db, const struct nn_edit_rename *x, uint64_t at_ms
     if ((rc = must_find(db, x->inode, &i, why)) != RC_OK || (rc = count_child(db, i.parent, -1, at_ms, why)) != RC_OK ||
         (rc = count_child(db, x->parent, 1, at_ms, why)) != RC_OK)
         return rc;
-    return move_row(db, x->inode, x->parent, x->name, why);
+    return move_row(db, &i, x->parent, x->name, why);
 }
 
 enum rc
 nn_apply_set_perm(struct nn_db *db, const struct nn_edit_set_perm *x, uint64_t at_ms, struct why *why)
 {
     (void)at_ms;
+    nn_dirs_forget(db, x->inode);
     return run3(db, SQL_INODE_SET_PERM, x->inode, x->perm, 0, why);
 }
 
@@ -342,6 +349,7 @@ nn_apply_set_owner(struct nn_db *db, const struct nn_edit_set_owner *x, uint64_t
     enum rc rc;
 
     (void)at_ms;
+    nn_dirs_forget(db, x->inode);
     if ((x->which & 1) != 0 && ((rc = nn_name_intern(db, x->owner, &id, why)) != RC_OK ||
                                 (rc = run3(db, SQL_INODE_SET_OWNER, x->inode, id, 0, why)) != RC_OK))
         return rc;
@@ -357,6 +365,8 @@ nn_apply_set_times(struct nn_db *db, const struct nn_edit_set_times *x, uint64_t
     enum rc rc;
 
     (void)at_ms;
+    if ((x->which & 1) != 0)
+        nn_dirs_forget(db, x->inode);
     if ((x->which & 1) != 0 && (rc = run3(db, SQL_INODE_SET_MTIME, x->inode, x->mtime, 0, why)) != RC_OK)
         return rc;
     return (x->which & 2) != 0 ? run3(db, SQL_INODE_SET_ATIME, x->inode, x->atime, 0, why) : RC_OK;

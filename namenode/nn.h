@@ -20,6 +20,7 @@
 #include "core/conf/metrics.h"
 #include "core/net/net.h"
 #include "core/rpc/server.h"
+#include "namenode/dirs.h"
 
 struct queue;
 struct mutex;
@@ -73,6 +74,7 @@ struct nn {
     struct nn_copies *copies;           /* copies.h */
     bool left_behind;                   /* a thread of it is stuck: what it uses is not freed */
     struct nn_identity id;
+    nn_dirs_number dirs;                /* any thread */
     struct queue *core_queue, *read_queue;
     struct mutex *lock;
     struct nn_snapshot *snapshot;       /* under lock */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/proto/ids.h"
+#include "namenode/dirs.h"
 
 #define PATH_CHARS_MAX 8000
 #define PATH_LEVELS_MAX 1000
@@ -109,6 +110,25 @@ expand_reserved(struct nn_db *db, struct arena *arena, struct span src, struct n
     return split(arena, span_of(joined, strlen(joined)), p, why);
 }
 
+/* Component `at` of the path into p->inodes; the last one is always read from the tables. */
+static enum rc
+find_component(struct nn_db *db, struct nn_path *p, size_t at, bool *ret_found, struct why *why)
+{
+    uint64_t parent = at == 0 ? 0 : p->inodes[at - 1].id;
+    bool last = at == p->depth;
+    enum rc rc;
+
+    if (!last && (*ret_found = nn_dirs_find(db, parent, p->names[at], &p->inodes[at])))
+        return RC_OK;
+    if (at == 0)
+        rc = nn_inode_find(db, ROOT_INODE, &p->inodes[0], ret_found, why);
+    else
+        rc = nn_inode_find_child(db, parent, p->names[at], &p->inodes[at], ret_found, why);
+    if (rc == RC_OK && *ret_found && !last && p->inodes[at].type == NN_DIR)
+        nn_dirs_add(db, parent, p->names[at], &p->inodes[at]);
+    return rc;
+}
+
 enum rc
 nn_path_lookup(struct nn_db *db, struct arena *arena, struct span src, struct nn_path *ret, struct why *why)
 {
@@ -121,18 +141,16 @@ nn_path_lookup(struct nn_db *db, struct arena *arena, struct span src, struct nn
         return why_set(why, RC_BAD_PATH, "Invalid path name %.*s", (int)(src.n > 200 ? 200 : src.n), (const char *)src.p);
     if ((rc = split(arena, src, ret, why)) != RC_OK || (rc = expand_reserved(db, arena, src, ret, why)) != RC_OK)
         return rc;
-    if ((rc = nn_inode_find(db, ROOT_INODE, &ret->inodes[0], &found, why)) != RC_OK)
+    if ((rc = find_component(db, ret, 0, &found, why)) != RC_OK)
         return rc;
     if (!found)
         return why_set(why, RC_CORRUPT, "the database has no root directory");
     while (ret->found < ret->depth && ret->inodes[ret->found].type == NN_DIR) {
-        size_t at = ret->found + 1;
-
-        if ((rc = nn_inode_find_child(db, ret->inodes[at - 1].id, ret->names[at], &ret->inodes[at], &found, why)) != RC_OK)
+        if ((rc = find_component(db, ret, ret->found + 1, &found, why)) != RC_OK)
             return rc;
         if (!found)
             break;
-        ret->found = at;
+        ret->found++;
     }
     return RC_OK;
 }

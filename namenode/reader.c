@@ -3,8 +3,10 @@
 #include "core/base/log.h"
 #include "core/io/queue.h"
 #include "core/io/thread.h"
+#include "core/proto/ids.h"
 #include "namenode/admit.h"
 #include "namenode/dispatch.h"
+#include "namenode/inode.h"
 #include "namenode/snapshot.h"
 
 #define BATCH_MAX 16
@@ -33,6 +35,7 @@ nn_reader_pause(struct nn_reader *r, uint64_t *begun_us, struct why *why)
     if (now_us - *begun_us < READ_US)
         return RC_OK;
     *begun_us = now_us;
+    nn_dirs_end(&r->db);
     if ((rc = nn_exec(&r->db, SQL_COMMIT, why)) != RC_OK)
         return rc;
     return nn_exec(&r->db, SQL_BEGIN, why);
@@ -61,6 +64,23 @@ answer(struct nn_reader *r, struct done *d, bool more)
     d->call = NULL;
 }
 
+/* The transaction shows the tables of the moment at which it first reads. */
+static enum rc
+begin(struct nn_reader *r, struct why *why)
+{
+    uint64_t before = nn_dirs_load(&r->nn->dirs);
+    struct nn_inode root;
+    bool found;
+    enum rc rc;
+
+    nn_dirs_end(&r->db);
+    if ((rc = nn_exec(&r->db, SQL_BEGIN, why)) != RC_OK ||
+        (rc = nn_inode_find(&r->db, ROOT_INODE, &root, &found, why)) != RC_OK)
+        return rc;
+    nn_dirs_begin(&r->db, before, &r->nn->dirs);
+    return RC_OK;
+}
+
 /* One call, inside the read transaction, which is begun for the first one. */
 static enum rc
 carry_out(struct nn_reader *r, struct rpc_call *call, struct why *why)
@@ -68,7 +88,7 @@ carry_out(struct nn_reader *r, struct rpc_call *call, struct why *why)
     enum rc rc;
 
     if (sqlite3_get_autocommit(r->db.sql) &&    /* also when a call before ended it with an error */
-        (rc = nn_exec(&r->db, SQL_BEGIN, why)) != RC_OK)
+        (rc = begin(r, why)) != RC_OK)
         return rc;
     if ((rc = nn_admit_reader(r, call, why)) != RC_OK)
         return rc;

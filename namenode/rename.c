@@ -75,7 +75,7 @@ apply(struct nn_core *core, struct rpc_call *call, struct move *m, struct why *w
     e.rename.inode = nn_path_last(&m->from)->id;
     e.rename.parent = m->to.inodes[m->to.depth - 1].id;
     e.rename.name = m->to.names[m->to.depth];
-    return nn_edit_apply(core, &e, why);
+    return nn_edit_apply_last(core, &e, why);
 }
 
 /* A destination that is a directory: its entry of the source's name. */
