@@ -505,7 +505,7 @@ mr_attempt_run(const struct mr_spec *spec, const struct mr_job *job, struct mr_h
     buf_init(&a->line, EMIT_MAX);
     buf_init(&a->second, EMIT_MAX);
     a->fold = (struct folding){ job->fold, job->fold_own };
-    collect_init(&a->collect, &a->fold, spec->sort_bytes);
+    collect_init(&a->collect, &a->fold, job->compare == NULL, spec->sort_bytes);
     if (setjmp(a->failed) == 0)
         run(a, ret_index);
     rc = a->rc;

@@ -63,6 +63,7 @@ struct attempt {
     struct seg_merge merge;
     uint64_t merge_steps, merge_us; /* reduce: of every MERGE_SAMPLE-th step, the time (reduce.c) */
     struct buf group_key, group_value;
+    uint64_t group_prefix;          /* seg_prefix of group_key, in reduce */
     struct buf line;                /* map: window of input */
     struct mr_rec *batch;           /* in arena */
     struct further *further;        /* of mr_write */

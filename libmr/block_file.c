@@ -69,26 +69,37 @@ mr_block_free(struct mr_block_file *b)
     mem_free(b);
 }
 
+/* Read [at, at + want) to p, verified; at is where a chunk begins, want whole chunks or to the end, at most a step. */
+static enum rc
+read_verified(struct mr_block_file *b, uint8_t *p, size_t want, uint64_t at, struct why *why)
+{
+    size_t sums = (want + b->chunk - 1) / b->chunk * 4, got, bad;
+    enum rc rc;
+
+    if ((rc = io_pread(b->io, b->data_fd, p, want, at, &got, why)) != RC_OK)
+        return rc;
+    if (got != want)
+        return why_set(why, RC_CORRUPT, "a block's file became shorter");
+    if ((rc = io_pread(b->io, b->meta_fd, b->sums, sums, META_HEAD + at / b->chunk * 4, &got, why)) != RC_OK)
+        return rc;
+    if (got != sums)
+        return why_set(why, RC_CORRUPT, "a block's meta file is too short");
+    if (!crc_chunks_verify(b->type, p, want, b->chunk, b->sums, &bad))
+        return why_set(why, RC_CORRUPT, "checksum of a local block at %llu", (unsigned long long)(at + bad));
+    return RC_OK;
+}
+
 /* Load and verify the step that holds `at`. */
 static enum rc
 load(struct mr_block_file *b, uint64_t at, struct why *why)
 {
     uint64_t first = at / b->step * b->step;
     size_t want = b->bytes - first < b->step ? (size_t)(b->bytes - first) : b->step;
-    size_t sums = (want + b->chunk - 1) / b->chunk * 4, got, bad;
     enum rc rc;
 
     b->n = 0;
-    if ((rc = io_pread(b->io, b->data_fd, b->data, want, first, &got, why)) != RC_OK)
+    if ((rc = read_verified(b, b->data, want, first, why)) != RC_OK)
         return rc;
-    if (got != want)
-        return why_set(why, RC_CORRUPT, "a block's file became shorter");
-    if ((rc = io_pread(b->io, b->meta_fd, b->sums, sums, META_HEAD + first / b->chunk * 4, &got, why)) != RC_OK)
-        return rc;
-    if (got != sums)
-        return why_set(why, RC_CORRUPT, "a block's meta file is too short");
-    if (!crc_chunks_verify(b->type, b->data, want, b->chunk, b->sums, &bad))
-        return why_set(why, RC_CORRUPT, "checksum of a local block at %llu", (unsigned long long)(first + bad));
     b->at = first;
     b->n = want;
     return RC_OK;
@@ -104,8 +115,16 @@ mr_block_read(struct mr_block_file *b, void *p, size_t cap, uint64_t at, size_t 
         *ret_n = 0;
         return RC_OK;
     }
-    if ((at < b->at || at - b->at >= b->n) && (rc = load(b, at, why)) != RC_OK)
-        return rc;
+    if (at < b->at || at - b->at >= b->n) {
+        n = b->bytes - at < b->step ? (size_t)(b->bytes - at) : b->step;
+        if (at % b->chunk == 0 && cap >= n) {   /* where it is wanted, without a copy */
+            if ((rc = read_verified(b, p, n, at, why)) == RC_OK)
+                *ret_n = n;
+            return rc;
+        }
+        if ((rc = load(b, at, why)) != RC_OK)
+            return rc;
+    }
     n = b->n - (size_t)(at - b->at);
     if (n > cap)
         n = cap;

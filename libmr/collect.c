@@ -9,17 +9,12 @@
 
 #define UNIT 8
 #define FIRST_SLOTS 4096
-#define FOLD_AHEAD 32           /* pairs whose memory is fetched ahead */
-#define AT_MAX ((size_t)UINT32_MAX * UNIT)
-
-/* mr_hash of a key of 1 to 8 bytes, already loaded into a word with zeros above them. */
-static uint64_t
-hash_word(size_t n, uint64_t w)
-{
-    uint64_t h = mr_mix((n * UINT64_C(0x9e3779b97f4a7c15)) ^ w, UINT64_C(0xe7037ed1a0b428db));
-
-    return mr_mix(h, UINT64_C(0x8ebc6af09c88c6e3));
-}
+#define CACHE_LINE 64
+#define DIGITS 4                /* of 8 bits, sorted at a time */
+#define RUN_SHORT 16            /* references that are ordered by insertion */
+#define RUN_LONG 4096           /* by radix again */
+#define FOLD_AHEAD 64           /* pairs whose memory is fetched ahead */
+#define AT_MAX ((size_t)COLLECT_SHORT * UNIT)
 
 /* The first n <= 8 bytes at p as a word; p has at least 8 that can be read. */
 static uint64_t
@@ -28,7 +23,7 @@ short_word(const char *p, size_t n)
     uint64_t w;
 
     memcpy(&w, p, UNIT);
-    return n == UNIT ? w : w & ((UINT64_C(1) << 8 * n) - 1);
+    return n >= UNIT ? w : w & ((UINT64_C(1) << 8 * n) - 1);
 }
 
 uint32_t
@@ -38,10 +33,11 @@ collect_hash_part(uint64_t hash, uint32_t parts)
 }
 
 void
-collect_init(struct collector *c, const struct folding *fold, size_t limit)
+collect_init(struct collector *c, const struct folding *fold, bool by_bytes, size_t limit)
 {
     memset(c, 0, sizeof *c);
     c->fold = *fold;
+    c->short_keys = by_bytes && fold->kind >= MR_FOLD_SUM_I64 && fold->kind <= MR_FOLD_MAX_F64;
     c->limit = limit < AT_MAX ? limit : AT_MAX;
 }
 
@@ -52,6 +48,7 @@ collect_fini(struct collector *c)
     mem_free(c->slots);
     mem_free(c->refs);
     mem_free(c->spare);
+    short_fini(&c->small);
     memset(c, 0, sizeof *c);
 }
 
@@ -62,6 +59,7 @@ collect_clear(struct collector *c)
     c->count = 0;
     if (c->slots)
         memset(c->slots, 0, c->slot_count * sizeof *c->slots);
+    short_clear(&c->small);
 }
 
 static size_t
@@ -89,10 +87,37 @@ pair_at(const struct collector *c, uint32_t at, struct mr_bytes *key, struct mr_
     key->n = head.key_len;
 }
 
+static void
+ref_at(const struct collector *c, uint32_t at, struct mr_bytes *key, struct mr_bytes *value)
+{
+    const struct short_slot *s;
+
+    if (!(at & COLLECT_SHORT)) {
+        pair_at(c, at, key, value);
+        return;
+    }
+    s = &c->small.slots[at & ~COLLECT_SHORT];
+    *key = short_key(s);
+    *value = (struct mr_bytes){ (const char *)&s->value, sizeof s->value };
+}
+
 void
 collect_get(const struct collector *c, const struct collect_ref *ref, struct mr_bytes *ret_key, struct mr_bytes *ret_value)
 {
-    pair_at(c, ref->at, ret_key, ret_value);
+    ref_at(c, ref->at, ret_key, ret_value);
+}
+
+void
+collect_fetch(const struct collector *c, const struct collect_ref *ref)
+{
+    if (ref->at & COLLECT_SHORT) {
+        __builtin_prefetch(&c->small.slots[ref->at & ~COLLECT_SHORT]);
+    } else {
+        const char *p = c->pairs + (size_t)ref->at * UNIT;
+
+        __builtin_prefetch(p);
+        __builtin_prefetch(p + CACHE_LINE);
+    }
 }
 
 /* Room for n more bytes of pairs. */
@@ -106,8 +131,12 @@ grow_pairs(struct collector *c, size_t n)
         return true;
     while (cap - c->used < n)
         cap *= 2;
-    if ((p = mem_realloc(c->pairs, cap)) == NULL)
+    if ((p = mem_alloc(cap)) == NULL)
         return false;
+    mem_huge(p, cap);
+    if (c->used)
+        memcpy(p, c->pairs, c->used);
+    mem_free(c->pairs);
     c->pairs = p;
     c->cap = cap;
     return true;
@@ -145,6 +174,7 @@ grow_slots(struct collector *c)
 
     if (slots == NULL)
         return false;
+    mem_huge(slots, n * sizeof *slots);
     for (size_t i = 0; i < c->slot_count; i++) {
         uint64_t h;
         size_t to;
@@ -163,11 +193,12 @@ grow_slots(struct collector *c)
     return true;
 }
 
-/* A pair on its way into the table. */
+/* A pair on its way into a table. */
 struct incoming {
     struct mr_bytes key, value;
     uint64_t hash;
-    uint64_t word;          /* of a key of up to 8 bytes */
+    uint64_t bytes;         /* of a key of up to 8, zeros behind them */
+    uint64_t word;          /* for the short table; 0: not for it */
 };
 
 static bool
@@ -182,11 +213,18 @@ same_key(const struct incoming *in, struct mr_bytes k)
     if (k.n == 0)
         return true;
     memcpy(&w, k.p, UNIT);
-    return w == in->word;
+    return w == in->bytes;
+}
+
+/* Bytes of memory that do not depend on when they were asked for. */
+static size_t
+taken(const struct collector *c)
+{
+    return c->used + c->slot_count * sizeof *c->slots + c->small.slot_count * sizeof *c->small.slots;
 }
 
 static enum collect_result
-fold_add(struct collector *c, const struct incoming *in)
+long_add(struct collector *c, const struct incoming *in)
 {
     uint64_t tag = in->hash & ~(uint64_t)UINT32_MAX;
     struct mr_bytes k, v;
@@ -195,7 +233,7 @@ fold_add(struct collector *c, const struct incoming *in)
 
     if (!fold_fits(c->fold.kind, in->value.n))
         return COLLECT_BAD_VALUE;
-    if (c->count * 2 >= c->slot_count && !grow_slots(c))
+    if ((c->count - c->small.count) * 2 >= c->slot_count && !grow_slots(c))
         return COLLECT_NOMEM;
     for (i = in->hash & (c->slot_count - 1); c->slots[i]; i = (i + 1) & (c->slot_count - 1)) {
         if ((c->slots[i] & ~(uint64_t)UINT32_MAX) != tag)
@@ -207,7 +245,7 @@ fold_add(struct collector *c, const struct incoming *in)
             return fold_into(&c->fold, c->pairs + (v.p - c->pairs), in->value.p, v.n) ? COLLECT_OK : COLLECT_NOMEM;
         }
     }
-    if (c->count && c->used + pair_bytes(in->key.n, in->value.n) + c->slot_count * sizeof *c->slots > c->limit)
+    if (c->count && taken(c) + pair_bytes(in->key.n, in->value.n) > c->limit)
         return COLLECT_FULL;
     if (!append(c, in->key, in->value, &at))
         return COLLECT_NOMEM;
@@ -215,9 +253,35 @@ fold_add(struct collector *c, const struct incoming *in)
     return COLLECT_OK;
 }
 
+static enum collect_result
+short_add(struct collector *c, const struct incoming *in)
+{
+    struct short_slot *s = c->small.slot_count ? short_find(&c->small, in->word, in->hash) : NULL;
+    uint64_t v;
+
+    if (s != NULL && s->word != 0) {
+        if (c->fold.kind == MR_FOLD_SUM_I64) {      /* what counts is made of */
+            memcpy(&v, in->value.p, sizeof v);
+            s->value += v;
+            return COLLECT_OK;
+        }
+        return fold_into(&c->fold, &s->value, in->value.p, sizeof s->value) ? COLLECT_OK : COLLECT_NOMEM;
+    }
+    if (c->count && taken(c) - c->small.slot_count * sizeof *s + short_bytes_next(&c->small) > c->limit)
+        return COLLECT_FULL;
+    if (!short_room(&c->small))
+        return COLLECT_NOMEM;
+    s = short_find(&c->small, in->word, in->hash);
+    s->word = in->word;
+    memcpy(&s->value, in->value.p, sizeof s->value);
+    c->small.count++;
+    c->count++;
+    return COLLECT_OK;
+}
+
 /* The pair at *p, with its hash.  readable: bytes from *p on that may be read. */
 static void
-take(const char **p, size_t readable, struct incoming *in)
+take(const struct collector *c, const char **p, size_t readable, struct incoming *in)
 {
     struct mr_pair head;
 
@@ -225,15 +289,16 @@ take(const char **p, size_t readable, struct incoming *in)
     in->key = (struct mr_bytes){ *p + sizeof head, head.key_len };
     in->value = (struct mr_bytes){ in->key.p + head.key_len, head.value_len };
     *p = in->value.p + head.value_len;
-    in->word = 0;
-    if (head.key_len > UNIT || head.key_len == 0 || readable < sizeof head + UNIT) {
-        in->hash = mr_hash(in->key.p, in->key.n);
-        if (head.key_len <= UNIT)
-            memcpy(&in->word, in->key.p, in->key.n);
-    } else {
-        in->word = short_word(in->key.p, in->key.n);
-        in->hash = hash_word(in->key.n, in->word);
+    in->word = in->bytes = 0;
+    if (head.key_len <= UNIT && head.key_len > 0) {
+        if (readable >= sizeof head + UNIT)
+            in->bytes = short_word(in->key.p, in->key.n);
+        else
+            memcpy(&in->bytes, in->key.p, in->key.n);
+        if (c->short_keys && head.value_len == sizeof in->bytes)
+            in->word = short_word_of(in->bytes, in->key.n);
     }
+    in->hash = in->word ? short_hash(in->word) : mr_hash(in->key.p, in->key.n);
 }
 
 /* Look-ups in a table larger than the caches wait for memory: some pairs at a time are hashed, then all their slots
@@ -244,21 +309,23 @@ fold_run(struct collector *c, const char **p, const char *end, size_t *added)
     struct incoming in[FOLD_AHEAD];
     enum collect_result r = COLLECT_OK;
     const char *at = *p;
-    size_t n = 0, done = 0;
+    size_t n = 0, done = 0, longs = 0;
 
-    while (n < FOLD_AHEAD && at < end) {
-        take(&at, (size_t)(end - at), &in[n]);
-        if (c->slot_count)
+    for (; n < FOLD_AHEAD && at < end; n++) {
+        take(c, &at, (size_t)(end - at), &in[n]);
+        longs += in[n].word == 0;
+        if (in[n].word && c->small.slot_count)
+            __builtin_prefetch(&c->small.slots[in[n].hash & (c->small.slot_count - 1)]);
+        else if (in[n].word == 0 && c->slot_count)
             __builtin_prefetch(&c->slots[in[n].hash & (c->slot_count - 1)]);
-        n++;
     }
-    for (size_t i = 0; c->slot_count && i < n; i++) {
-        uint64_t slot = c->slots[in[i].hash & (c->slot_count - 1)];
+    for (size_t i = 0; longs && c->slot_count && i < n; i++) {
+        uint64_t slot = in[i].word ? 0 : c->slots[in[i].hash & (c->slot_count - 1)];
 
         if (slot)
             __builtin_prefetch(c->pairs + (size_t)((uint32_t)slot - 1) * UNIT);
     }
-    while (done < n && (r = fold_add(c, &in[done])) == COLLECT_OK)
+    while (done < n && (r = in[done].word ? short_add(c, &in[done]) : long_add(c, &in[done])) == COLLECT_OK)
         done++;
     *added += done;
     *p = done < n ? in[done].key.p - sizeof(struct mr_pair) : at;
@@ -291,7 +358,7 @@ collect_add(struct collector *c, const char **p, const char *end, size_t *ret_ad
     return r;
 }
 
-/* Order within a run of one partition whose prefixes are equal (or, with compare, of any). */
+/* How references of one partition whose prefixes begin alike are ordered. */
 struct run_order {
     const struct collector *c;
     mr_compare_fn *compare;
@@ -305,49 +372,100 @@ order_refs(const void *a, const void *b, void *arg)
     struct mr_bytes ka, kb, v;
     int c;
 
-    pair_at(o->c, ra->at, &ka, &v);
-    pair_at(o->c, rb->at, &kb, &v);
+    if (ra->prefix != rb->prefix)
+        return ra->prefix < rb->prefix ? -1 : 1;
+    ref_at(o->c, ra->at, &ka, &v);
+    ref_at(o->c, rb->at, &kb, &v);
     c = o->compare ? o->compare(ka, kb) : seg_compare(ka, kb);
     return c ? c : (ra->at > rb->at) - (ra->at < rb->at);
 }
 
-/* One stable pass of a radix sort over byte `shift / 8` of the prefix (or of part when of_part). */
-static void
-radix_pass(const struct collect_ref *from, struct collect_ref *to, size_t n, unsigned shift, bool of_part,
-           size_t counts[256])
+static unsigned
+digit_of(const struct collect_ref *r, unsigned shift, bool of_part)
 {
-    size_t sum = 0;
+    return (unsigned)((of_part ? r->part : r->prefix) >> shift) & 255;
+}
 
-    for (unsigned b = 0; b < 256; b++) {
-        size_t k = counts[b];
+/*
+ * Stable passes over 8 bits each, from bit `low` on, four of prefix or of part; other is as large.  Returns whichever of
+ * the two holds the result.
+ */
+static struct collect_ref *
+radix_passes(struct collect_ref *refs, struct collect_ref *other, size_t n, unsigned low, bool of_part)
+{
+    size_t counts[DIGITS][256] = { { 0 } };
 
-        counts[b] = sum;
-        sum += k;
+    for (size_t i = 0; i < n; i++)
+        for (unsigned d = 0; d < DIGITS; d++)
+            counts[d][digit_of(&refs[i], low + 8 * d, of_part)]++;
+    for (unsigned d = 0; d < DIGITS; d++) {
+        struct collect_ref *swap = refs;
+        size_t sum = 0;
+
+        if (counts[d][digit_of(&refs[0], low + 8 * d, of_part)] == n)
+            continue;       /* all the same */
+        for (unsigned b = 0; b < 256; b++) {
+            size_t k = counts[d][b];
+
+            counts[d][b] = sum;
+            sum += k;
+        }
+        for (size_t i = 0; i < n; i++)
+            other[counts[d][digit_of(&refs[i], low + 8 * d, of_part)]++] = refs[i];
+        refs = other;
+        other = swap;
     }
-    for (size_t i = 0; i < n; i++) {
-        unsigned b = (unsigned)((of_part ? from[i].part : from[i].prefix) >> shift) & 255;
+    return refs;
+}
 
-        to[counts[b]++] = from[i];
-    }
+/* The lowest of the 32 bits of prefix that tell most: those from the first one on in which any two differ. */
+static unsigned
+window_low(const struct collect_ref *refs, size_t n)
+{
+    uint64_t differ = 0;
+    unsigned top;
+
+    for (size_t i = 1; i < n; i++)
+        differ |= refs[i].prefix ^ refs[0].prefix;
+    top = differ ? 63 - (unsigned)__builtin_clzll(differ) : 0;
+    return top >= 8 * DIGITS ? top + 1 - 8 * DIGITS : 0;
 }
 
 static void
-radix_sort(struct collector *c)
+insertion_sort(struct collect_ref *refs, size_t n, struct run_order *order)
 {
-    for (unsigned digit = 0; digit < 12; digit++) {
-        bool of_part = digit >= 8;
-        unsigned shift = of_part ? (digit - 8) * 8 : digit * 8;
-        size_t counts[256] = { 0 };
-        struct collect_ref *swap;
+    for (size_t i = 1; i < n; i++) {
+        struct collect_ref r = refs[i];
+        size_t k = i;
 
-        for (size_t i = 0; i < c->count; i++)
-            counts[(unsigned)((of_part ? c->refs[i].part : c->refs[i].prefix) >> shift) & 255]++;
-        if (counts[(unsigned)((of_part ? c->refs[0].part : c->refs[0].prefix) >> shift) & 255] == c->count)
-            continue;       /* all the same */
-        radix_pass(c->refs, c->spare, c->count, shift, of_part, counts);
-        swap = c->refs;
-        c->refs = c->spare;
-        c->spare = swap;
+        for (; k > 0 && order_refs(&r, &refs[k - 1], order) < 0; k--)
+            refs[k] = refs[k - 1];
+        refs[k] = r;
+    }
+}
+
+/* refs[0..n) are of one partition and alike in prefix above bit `low`; spare is as large. */
+static void
+finish_run(struct collect_ref *refs, struct collect_ref *spare, size_t n, unsigned low, struct run_order *order)
+{
+    struct collect_ref *sorted;
+    size_t start = 0;
+
+    if (n <= RUN_SHORT) {
+        insertion_sort(refs, n, order);
+    } else if (low == 0 || n < RUN_LONG) {
+        qsort_r(refs, n, sizeof *refs, order_refs, order);
+    } else {
+        unsigned deeper = window_low(refs, n);
+
+        if ((sorted = radix_passes(refs, spare, n, deeper, false)) != refs)
+            memcpy(refs, sorted, n * sizeof *refs);
+        for (size_t i = 1; i <= n; i++)
+            if (i == n || refs[i].prefix >> deeper != refs[start].prefix >> deeper) {
+                if (i - start > 1)
+                    finish_run(refs + start, spare, i - start, deeper, order);
+                start = i;
+            }
     }
 }
 
@@ -366,6 +484,8 @@ make_refs(struct collector *c, uint32_t (*part_of)(void *arg, struct mr_bytes ke
             c->ref_cap = 0;
             return false;
         }
+        mem_huge(c->refs, c->count * sizeof *c->refs);
+        mem_huge(c->spare, c->count * sizeof *c->spare);
     }
     while (at < c->used) {
         struct mr_bytes key, value;
@@ -377,6 +497,15 @@ make_refs(struct collector *c, uint32_t (*part_of)(void *arg, struct mr_bytes ke
         n++;
         at += pair_bytes(key.n, value.n);
     }
+    for (size_t i = 0; n < c->count && i < c->small.slot_count; i++) {
+        const struct short_slot *s = &c->small.slots[i];
+
+        if (s->word == 0)
+            continue;
+        c->refs[n].at = COLLECT_SHORT | (uint32_t)i;
+        c->refs[n].part = part_of(arg, short_key(s));
+        c->refs[n++].prefix = short_prefix(s);
+    }
     CHECK(n == c->count);
     return true;
 }
@@ -385,18 +514,26 @@ enum rc
 collect_sort(struct collector *c, uint32_t (*part_of)(void *arg, struct mr_bytes key), void *arg, mr_compare_fn *compare)
 {
     struct run_order order = { c, compare };
+    struct collect_ref *refs;
     size_t start = 0;
+    unsigned low;
 
     if (c->count == 0)
         return RC_OK;
     if (!make_refs(c, part_of, arg, compare == NULL))
         return RC_NOMEM;
-    radix_sort(c);
+    low = window_low(c->refs, c->count);
+    refs = radix_passes(c->refs, c->spare, c->count, low, false);
+    refs = radix_passes(refs, refs == c->refs ? c->spare : c->refs, c->count, 0, true);
+    if (refs == c->spare) {
+        c->spare = c->refs;
+        c->refs = refs;
+    }
     for (size_t i = 1; i <= c->count; i++) {
-        if (i < c->count && c->refs[i].part == c->refs[start].part && c->refs[i].prefix == c->refs[start].prefix)
+        if (i < c->count && refs[i].part == refs[start].part && refs[i].prefix >> low == refs[start].prefix >> low)
             continue;
         if (i - start > 1)
-            qsort_r(c->refs + start, i - start, sizeof *c->refs, order_refs, &order);
+            finish_run(refs + start, c->spare, i - start, low, &order);
         start = i;
     }
     return RC_OK;

@@ -4,8 +4,9 @@
  * With a declared fold there is one entry a key, found by an open-addressing
  * table, and its value folds in place; without one every pair is kept.  In both
  * forms the pairs lie in one growing run of bytes, in the order of their first
- * emission.  collect_sort orders references to them by partition and key, equal
- * keys as they were emitted.
+ * emission, but for short keys with a number each, which lie in a table
+ * (short_table.h).  collect_sort orders references to them by partition and key,
+ * equal keys as they were emitted.
  */
 #ifndef LIBMR_COLLECT_H
 #define LIBMR_COLLECT_H
@@ -17,28 +18,34 @@
 #include "core/base/rc.h"
 #include "libmr/fold.h"
 #include "libmr/mr.h"
+#include "libmr/short_table.h"
 
-/* A collected pair: where it lies, in units of 8 bytes, its partition and the start of its key. */
+/* A collected pair: where it lies, its partition and the start of its key. */
 struct collect_ref {
     uint64_t prefix;
-    uint32_t at;
+    uint32_t at;                /* in units of 8 bytes; with COLLECT_SHORT: number of a slot of the short table */
     uint32_t part;
 };
 
+#define COLLECT_SHORT (UINT32_C(1) << 31)
+
 struct collector {
     struct folding fold;
+    bool short_keys;            /* the fold is of numbers, and keys are equal when their bytes are */
     size_t limit;               /* bytes of pairs and table before it is full */
     char *pairs;                /* struct mr_pair, value, key; each padded to 8 bytes */
     size_t used, cap;
     uint64_t *slots;            /* hash and place of each key; 0 is empty (fold only) */
-    size_t slot_count, count;
+    size_t slot_count, count;   /* count: of pairs, short ones too */
+    struct short_table small;
     struct collect_ref *refs, *spare;   /* after collect_sort: count references */
     size_t ref_cap;
 };
 
 enum collect_result { COLLECT_OK, COLLECT_FULL, COLLECT_BAD_VALUE, COLLECT_NOMEM };
 
-void collect_init(struct collector *c, const struct folding *fold, size_t limit);
+/* by_bytes: keys have no other order than that of their bytes. */
+void collect_init(struct collector *c, const struct folding *fold, bool by_bytes, size_t limit);
 void collect_fini(struct collector *c);
 void collect_clear(struct collector *c);        /* empty; keeps its memory */
 
@@ -63,7 +70,8 @@ pair_get(const char **p, struct mr_bytes *key, struct mr_bytes *value)
  */
 enum collect_result collect_add(struct collector *c, const char **p, const char *end, size_t *ret_added);
 
-/* The pair that a reference means. */
+/* The pair that a reference means; fetch it ahead of that: its memory is anywhere. */
+void collect_fetch(const struct collector *c, const struct collect_ref *ref);
 void collect_get(const struct collector *c, const struct collect_ref *ref, struct mr_bytes *ret_key, struct mr_bytes *ret_value);
 
 /*

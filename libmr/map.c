@@ -8,6 +8,7 @@
 #include "libmr/attempt.h"
 
 #define COMBINE_BUF_BYTES (64 * KB)
+#define FETCH_AHEAD 24          /* pairs, when they are written in order */
 
 /* A file of segments: partition i is [at[i], at[i + 1]). */
 struct spill {
@@ -191,6 +192,8 @@ write_collected(struct attempt *a)
                 continue;
             }
             stop = ref + 1;
+            if (end - ref > FETCH_AHEAD)
+                collect_fetch(&a->collect, ref + FETCH_AHEAD);
             collect_get(&a->collect, ref, &key, &value);
             put_pair(a, key, value);
         }

@@ -57,6 +57,17 @@ static inline char *mr_emit_head(struct mr_task *t, const void *key, size_t key_
     size_t need = sizeof head + key_len + value_len;
     char *p;
 
+#ifdef MR_WIDE
+    if (!__builtin_constant_p(key_len) && key_len - 1 < 16 && mr_wide_at(key) &&
+        (size_t)(t->end - t->at) >= sizeof head + 16 + value_len) {
+        __asm__("" : "+r"(key));        /* what is read behind the key is not looked at */
+        p = t->at;
+        memcpy(p, &head, sizeof head);
+        _mm_storeu_si128((__m128i *)(void *)(p + sizeof head), _mm_loadu_si128((const __m128i *)key));
+        t->at = p + need;
+        return p + sizeof head + key_len;
+    }
+#endif
     if ((size_t)(t->end - t->at) < need)
         t->api->flush(t, need);
     p = t->at;

@@ -154,8 +154,11 @@ static bool
 in_group(struct attempt *a, const struct seg_reader *r)
 {
     struct mr_bytes key = { (char *)a->group_key.p, a->group_key.n };
-    mr_compare_fn *same = a->job->group ? a->job->group : a->job->compare ? a->job->compare : seg_compare;
+    mr_compare_fn *same = a->job->group ? a->job->group : a->job->compare;
 
+    if (same == NULL)
+        return key.n == r->key.n && a->group_prefix == r->prefix &&
+               (key.n <= sizeof r->prefix || memcmp(key.p, r->key.p, key.n) == 0);
     return same(key, r->key) == 0;
 }
 
@@ -242,6 +245,7 @@ reduce_group(struct attempt *a)
     buf_put(&a->group_key, top->key.p, top->key.n);
     if (!buf_ok(&a->group_key))
         attempt_fail(a, why_rc(a->why, RC_NOMEM));
+    a->group_prefix = top->prefix;
     key = (struct mr_bytes){ (char *)a->group_key.p, a->group_key.n };
     v.key = key;
     a->progress.counters[MRC_REDUCE_INPUT_GROUPS]++;

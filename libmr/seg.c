@@ -53,67 +53,85 @@ seg_writer_fini(struct seg_writer *w)
     buf_fini(&w->stored);
 }
 
-/* Store p[0..n) as one block, with its head. */
+/* A block of stored_len bytes, which lie behind the room for its head at p. */
 static enum rc
-write_block(struct seg_writer *w, const uint8_t *p, size_t n, uint32_t raw_len, struct why *why)
+write_block(struct seg_writer *w, uint8_t *p, uint32_t raw_len, uint32_t stored_len, bool packed, struct why *why)
 {
-    uint32_t stored_len = (uint32_t)n;
-    uint8_t *out;
     enum rc rc;
 
-    buf_clear(&w->stored);
-    if (w->compress && raw_len) {
-        int bound = LZ4_compressBound((int)n), packed;
+    put_le32(p, raw_len);
+    put_le32(p + 4, packed ? stored_len | LZ4_FLAG : stored_len);
+    put_le32(p + 8, crc32c(crc32c(0, p, 8), p + HEAD_BYTES, stored_len));
+    if ((rc = io_pwrite(w->io, w->fd, p, HEAD_BYTES + stored_len, w->at, why)) == RC_OK)
+        w->at += HEAD_BYTES + stored_len;
+    return rc;
+}
 
-        if ((out = buf_grow(&w->stored, HEAD_BYTES + (size_t)bound)) == NULL)
-            return why_rc(why, RC_NOMEM);
-        packed = LZ4_compress_default((const char *)p, (char *)out + HEAD_BYTES, (int)n, bound);
-        if (packed > 0 && (size_t)packed < n) {
-            stored_len = (uint32_t)packed;
-            w->stored.n = HEAD_BYTES + stored_len;
-            put_le32(out + 4, stored_len | LZ4_FLAG);
-            goto head;
-        }
-        buf_clear(&w->stored);
-    }
-    if ((out = buf_grow(&w->stored, HEAD_BYTES + n)) == NULL)
+/* Pack what is in w->raw; *ret_n is 0 when that does not help. */
+static enum rc
+pack(struct seg_writer *w, uint32_t *ret_n, struct why *why)
+{
+    size_t n = w->raw.n - HEAD_BYTES;
+    int bound = LZ4_compressBound((int)n), packed;
+    uint8_t *out;
+
+    buf_clear(&w->stored);
+    if ((out = buf_grow(&w->stored, HEAD_BYTES + (size_t)bound)) == NULL)
         return why_rc(why, RC_NOMEM);
-    memcpy(out + HEAD_BYTES, p, n);
-    put_le32(out + 4, stored_len);
-head:
-    put_le32(out, raw_len);
-    put_le32(out + 8, crc32c(crc32c(0, out, 8), out + HEAD_BYTES, stored_len));
-    if ((rc = io_pwrite(w->io, w->fd, out, w->stored.n, w->at, why)) != RC_OK)
-        return rc;
-    w->at += w->stored.n;
+    packed = LZ4_compress_default((const char *)w->raw.p + HEAD_BYTES, (char *)out + HEAD_BYTES, (int)n, bound);
+    *ret_n = packed > 0 && (size_t)packed < n ? (uint32_t)packed : 0;
     return RC_OK;
 }
 
 static enum rc
 flush_raw(struct seg_writer *w, struct why *why)
 {
-    enum rc rc;
+    uint32_t n, packed = 0;
+    enum rc rc = RC_OK;
 
     if (w->raw.n == 0)
         return RC_OK;
-    rc = write_block(w, w->raw.p, w->raw.n, (uint32_t)w->raw.n, why);
+    n = (uint32_t)(w->raw.n - HEAD_BYTES);
+    if (w->compress && (rc = pack(w, &packed, why)) != RC_OK)
+        return rc;
+    rc = packed ? write_block(w, w->stored.p, n, packed, true, why) : write_block(w, w->raw.p, n, n, false, why);
     buf_clear(&w->raw);
     return rc;
+}
+
+static void
+copy_short(uint8_t *to, struct mr_bytes from)
+{
+    if (from.n == 8)
+        memcpy(to, from.p, 8);          /* a number: no call */
+    else if (from.n > 0)
+        memcpy(to, from.p, from.n);
 }
 
 enum rc
 seg_put(struct seg_writer *w, struct mr_bytes key, struct mr_bytes value, struct why *why)
 {
+    size_t all = key.n + value.n;
+    uint8_t *p;
     enum rc rc;
 
-    if (key.n + value.n > PAIR_MAX)
-        return why_set(why, RC_BAD_JOB, "a pair of %zu bytes; at most %zu", key.n + value.n, PAIR_MAX);
-    if (w->raw.n && w->raw.n + key.n + value.n + 20 > BLOCK_BYTES && (rc = flush_raw(w, why)) != RC_OK)
+    if (all > PAIR_MAX)
+        return why_set(why, RC_BAD_JOB, "a pair of %zu bytes; at most %zu", all, PAIR_MAX);
+    if (w->raw.n && w->raw.n + all + 20 > BLOCK_BYTES && (rc = flush_raw(w, why)) != RC_OK)
         return rc;
-    buf_varint(&w->raw, key.n);
-    buf_varint(&w->raw, value.n);
-    buf_put(&w->raw, key.p, key.n);
-    buf_put(&w->raw, value.p, value.n);
+    if (w->raw.n == 0 && (p = buf_grow(&w->raw, HEAD_BYTES)) != NULL)
+        memset(p, 0, HEAD_BYTES);       /* filled in when the block is written */
+    if (key.n < 128 && value.n < 128 && (p = buf_grow(&w->raw, 2 + all)) != NULL) {
+        p[0] = (uint8_t)key.n;
+        p[1] = (uint8_t)value.n;
+        copy_short(p + 2, key);
+        copy_short(p + 2 + key.n, value);
+    } else {
+        buf_varint(&w->raw, key.n);
+        buf_varint(&w->raw, value.n);
+        buf_put(&w->raw, key.p, key.n);
+        buf_put(&w->raw, value.p, value.n);
+    }
     w->pairs++;
     return buf_ok(&w->raw) ? RC_OK : why_rc(why, RC_NOMEM);
 }
@@ -121,15 +139,15 @@ seg_put(struct seg_writer *w, struct mr_bytes key, struct mr_bytes value, struct
 enum rc
 seg_end(struct seg_writer *w, struct why *why)
 {
-    uint8_t count[8];
+    uint8_t block[HEAD_BYTES + 8];
     enum rc rc;
 
     if ((rc = flush_raw(w, why)) != RC_OK)
         return rc;
-    put_le32(count, (uint32_t)w->pairs);
-    put_le32(count + 4, (uint32_t)(w->pairs >> 32));
+    put_le32(block + HEAD_BYTES, (uint32_t)w->pairs);
+    put_le32(block + HEAD_BYTES + 4, (uint32_t)(w->pairs >> 32));
     w->pairs = 0;
-    return write_block(w, count, sizeof count, 0, why);
+    return write_block(w, block, 0, 8, false, why);
 }
 
 void
@@ -256,6 +274,8 @@ before(const struct seg_merge *m, const struct seg_reader *a, const struct seg_r
         c = m->compare(a->key, b->key);
     else if (a->prefix != b->prefix)
         return a->prefix < b->prefix;
+    else if (a->key.n <= sizeof a->prefix && b->key.n <= sizeof b->prefix)
+        c = (a->key.n > b->key.n) - (a->key.n < b->key.n);      /* the rest is zeros */
     else
         c = seg_compare(a->key, b->key);
     return c ? c < 0 : a->source < b->source;

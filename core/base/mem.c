@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core/base/check.h"
 
@@ -211,6 +212,17 @@ mem_strndup(const void *s, size_t n)
         memcpy(p, s, n);
     p[n] = '\0';
     return p;
+}
+
+#define HUGE_BYTES ((uintptr_t)2 << 20)
+
+void
+mem_huge(void *p, size_t n)
+{
+    uintptr_t from = ((uintptr_t)p + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1), end = ((uintptr_t)p + n) & ~(HUGE_BYTES - 1);
+
+    if (end > from)
+        (void)madvise((void *)from, end - from, MADV_HUGEPAGE);     /* only faster */
 }
 
 char *

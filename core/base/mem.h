@@ -25,6 +25,9 @@ char *mem_strndup(const void *s, size_t n) MUST_CHECK;  /* n bytes and a NUL */
 char *mem_printf(const char *fmt, ...) PRINTF(1, 2) MUST_CHECK;
 void mem_free(void *p);
 
+/* A hint: p[0..n), of one allocation, not yet written to, will be used in no order.  Large pages then save much. */
+void mem_huge(void *p, size_t n);
+
 /*
  * Room for one more element behind the first `count` in an array that grows by doubling: array is the address of
  * the pointer to it, *cap how many elements it has room for.  False when memory is short: nothing has changed.
