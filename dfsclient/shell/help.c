@@ -11,6 +11,13 @@ static const struct {
                "-printTopology                racks and their nodes\n" },
     { "appendToFile", "-n   begin a new block\n"
                       "The local file - is standard input.\n" },
+    { "bench", "stream   write and read a file a thread, in calls of 1 MB\n"
+               "small    put and get small files, each durable before the next\n"
+               "meta     mkdir, stat, rename and delete, each durable before the next\n"
+               "-t N   N threads (4)    -size N[kmg]   bytes of each thread's stream (256m)    -files N   small files and names (1000)\n"
+               "-small N[k]   bytes of a small file (4k)    -rep N   replicas    -json   a list of objects instead of a table\n"
+               "Works in a new directory in -dir (your home directory), which it removes at its end and on Ctrl-C.\n"
+               "p50, p99 and max are times of one operation: of a stream one call of 1 MB.  What is read is compared.\n" },
     { "chmod", "-R   everything below, too\n"
                "MODE is octal (755) or letters: [ugoa]*[-+=][rwxXt]+, several with commas between.\n" },
     { "chown", "-R   everything below, too\n"

@@ -51,7 +51,7 @@ wait_for_interrupt(void *arg)
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     pthread_mutex_lock(&t->lock);
     DL_FOREACH(t->files, f) {
-        enum rc ignored = f->fs != NULL ? fs_delete(f->fs, f->path, false, &deleted, NULL)
+        enum rc ignored = f->fs != NULL ? fs_delete(f->fs, f->path, f->tree, &deleted, NULL)
                                         : rc_from_errno(unlink(f->path));
         (void)ignored;      /* the half-written file stays: its name says what it is */
     }

@@ -122,6 +122,7 @@ struct sh_temp_file {
     struct sh_temp_file *prev, *next;
     struct fs *fs;                  /* NULL: local */
     const char *path;
+    bool tree;                      /* a directory, with all that is in it */
 };
 void sh_temp_enter(struct sh *sh, struct sh_temp_file *f);
 void sh_temp_leave(struct sh *sh, struct sh_temp_file *f);
@@ -130,6 +131,7 @@ void sh_temp_leave(struct sh *sh, struct sh_temp_file *f);
 #define SH_COMMAND(fn) int fn(struct sh *sh, int argc, char **argv)
 SH_COMMAND(cmd_admin);
 SH_COMMAND(cmd_append);
+SH_COMMAND(cmd_bench);
 SH_COMMAND(cmd_cat);
 SH_COMMAND(cmd_checksum);
 SH_COMMAND(cmd_chgrp);
