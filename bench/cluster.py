@@ -34,6 +34,15 @@ class Measured(Cluster):
         self.remove()
 
 
+def passes(text, more):
+    """How often the job read and wrote what it was given, from the counters that `mr run` prints."""
+    c = {k.strip(): int(v) for k, _, v in (line.partition("=") for line in text.splitlines()) if v.isdigit()}
+    if not c.get("MAP_INPUT_BYTES"):
+        return
+    more["read"] = (c["MAP_INPUT_BYTES"] + c.get("FILE_BYTES_READ", 0)) / c["MAP_INPUT_BYTES"]
+    more["written"] = (c.get("FILE_BYTES_WRITTEN", 0) + c.get("OUTPUT_BYTES", 0)) / c["MAP_INPUT_BYTES"]
+
+
 class Job:
     """A contestant: a job on a cluster, from `mr run` to the prompt. Its result is the output's files, one after the
     other, normalised."""
@@ -58,6 +67,7 @@ class Job:
         if r.returncode:
             raise RuntimeError(f"{self.name}: {r.stdout[-2000:]}{r.stderr[-2000:]}")
         sample = Sample(wall, cpu_of(self.cluster.pids()) - cpu, rss, extra=figures(r.stdout))
+        passes(r.stdout, sample.extra)
         if self.extra:
             sample.extra.update(self.extra(r))
         return sample

@@ -57,7 +57,7 @@ class BigSort(Sort):
     what = "the same with memory for a third of the data"
 
     def memory(self, o):
-        return max(4, self.size(o) * 100 // 3_000_000)      # MB
+        return max(32, self.size(o) * 100 // 3_000_000)     # MB; less than 16 a task is not for sorting
 
     def options_of_job(self, o):
         return ["-D", f"mapreduce.task.io.sort.mb={self.memory(o) // o.threads}",

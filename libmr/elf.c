@@ -96,6 +96,6 @@ mr_elf_job(const char *path, const uint8_t *p, size_t n, const char *stage, stru
         return why_set(why, RC_BAD_JOB, "%s has no stage \"%s\": its source needs MR_STAGE(%s, ...)", path, stage, stage);
     if (!found)
         return why_set(why, RC_BAD_JOB, "%s does not export " MR_SYMBOL ": its source needs MR_JOB(...) from mr.h", path);
-    *ret = (struct mr_elf_job){ job.map_only != 0, job.reader, job.partition_by, job.record_bytes, job.key_bytes };
+    *ret = (struct mr_elf_job){ job.map_only != 0, job.fold != MR_FOLD_NONE, job.reader, job.partition_by, job.record_bytes, job.key_bytes };
     return RC_OK;
 }

@@ -14,6 +14,7 @@
 /* What submission has to know of a job. */
 struct mr_elf_job {
     bool map_only;
+    bool folds;                     /* map output is what is left of it after a fold */
     enum mr_reader reader;
     enum mr_part partition_by;
     uint32_t record_bytes, key_bytes;

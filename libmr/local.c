@@ -542,8 +542,10 @@ mr_local_run(const struct mr_local *l, struct arena *arena, struct mr_progress *
             io_close(l->w->io, c.inputs[i].fd);
         }
     }
-    for (size_t i = 0; c.index && i < c.split_count; i++)
+    for (size_t i = 0; c.index && i < c.split_count; i++) {
         mem_free(c.index[i].at);
+        mem_free(c.index[i].crc);
+    }
     mem_free(c.index);
     mem_free(c.outlets);
     for (size_t i = 0; c.sides && i < l->side_count; i++)

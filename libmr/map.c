@@ -14,6 +14,7 @@
 struct spill {
     int fd;
     uint64_t *at;
+    uint32_t *crc;                  /* of each partition */
 };
 
 struct map_state {
@@ -32,8 +33,10 @@ spill_fini(struct attempt *a, struct spill *s)
     if (s->fd >= 0)
         io_close(a->io, s->fd);
     mem_free(s->at);
+    mem_free(s->crc);
     s->fd = -1;
     s->at = NULL;
+    s->crc = NULL;
 }
 
 void
@@ -99,7 +102,8 @@ open_spill(struct attempt *a, bool output)
 {
     struct map_state *m = a->map;
 
-    if ((m->open.at = mem_calloc(a->spec->reduce_count + 1, sizeof *m->open.at)) == NULL)
+    if ((m->open.at = mem_calloc(a->spec->reduce_count + 1, sizeof *m->open.at)) == NULL ||
+        (m->open.crc = mem_calloc(a->spec->reduce_count, sizeof *m->open.crc)) == NULL)
         attempt_fail(a, why_rc(a->why, RC_NOMEM));
     attempt_try(a, output ? a->host->ops->map_output(a->host, &m->open.fd, a->why)
                           : a->host->ops->scratch(a->host, &m->open.fd, a->why));
@@ -116,7 +120,7 @@ keep_spill(struct attempt *a)
     if (!mem_room(&m->spills, m->spill_count, &m->spill_cap, sizeof *m->spills))
         attempt_fail(a, why_rc(a->why, RC_NOMEM));
     m->spills[m->spill_count++] = m->open;
-    m->open = (struct spill){ -1, NULL };
+    m->open = (struct spill){ .fd = -1 };
 }
 
 static int
@@ -175,6 +179,13 @@ run_end(struct attempt *a, const struct collect_ref *ref, const struct collect_r
     return r;
 }
 
+/* The open file is written. */
+static void
+count_written(struct attempt *a)
+{
+    a->progress.counters[MRC_FILE_BYTES_WRITTEN] += (int64_t)a->map->writer.at;
+}
+
 /* Write the collected, sorted pairs into the open file. */
 static void
 write_collected(struct attempt *a)
@@ -198,7 +209,9 @@ write_collected(struct attempt *a)
             put_pair(a, key, value);
         }
         attempt_try(a, seg_end(&m->writer, a->why));
+        m->open.crc[part] = m->writer.crc;
     }
+    count_written(a);
     m->open.at[a->spec->reduce_count] = m->writer.at;
 }
 
@@ -295,6 +308,7 @@ merge_part(struct attempt *a, size_t from, size_t to, uint32_t part)
         struct seg_reader *r = &a->readers[a->reader_count];
 
         seg_reader_init(r, a->io, s->fd, s->at[part], s->at[part + 1] - s->at[part], (uint32_t)i);
+        a->progress.counters[MRC_FILE_BYTES_READ] += (int64_t)(s->at[part + 1] - s->at[part]);
         heap[a->reader_count++] = r;
     }
     m->open.at[part] = m->writer.at;
@@ -326,6 +340,7 @@ merge_part(struct attempt *a, size_t from, size_t to, uint32_t part)
         put_pair(a, (struct mr_bytes){ (char *)a->group_key.p, a->group_key.n },
                  (struct mr_bytes){ (char *)a->group_value.p, a->group_value.n });
     attempt_try(a, seg_end(&m->writer, a->why));
+    m->open.crc[part] = m->writer.crc;
     for (size_t i = 0; i < a->reader_count; i++)
         seg_reader_fini(&a->readers[i]);
     a->reader_count = 0;
@@ -343,6 +358,7 @@ merge_spills(struct attempt *a, size_t from, size_t to, bool output)
     open_spill(a, output);
     for (uint32_t part = 0; part < a->spec->reduce_count; part++)
         merge_part(a, from, to, part);
+    count_written(a);
     a->map->open.at[a->spec->reduce_count] = a->map->writer.at;
     (void)attempt_spend(a, was);
 }
@@ -361,7 +377,7 @@ merge_round(struct attempt *a)
         for (size_t i = from; i < to; i++)
             spill_fini(a, &m->spills[i]);
         m->spills[done] = m->open;
-        m->open = (struct spill){ -1, NULL };
+        m->open = (struct spill){ .fd = -1 };
     }
     m->spill_count = done;
 }
@@ -389,8 +405,10 @@ finish(struct attempt *a, struct mr_map_index *ret_index)
     }
     a->progress.counters[MRC_MAP_OUTPUT_MATERIALIZED_BYTES] = (int64_t)m->writer.at;
     ret_index->at = m->open.at;
+    ret_index->crc = m->open.crc;
     ret_index->parts = a->spec->reduce_count;
-    m->open.at = NULL;      /* the caller's now */
+    m->open.at = NULL;      /* the caller's now, both */
+    m->open.crc = NULL;
 }
 
 void

@@ -38,6 +38,7 @@ gather(struct attempt *a)
         seg_reader_init(&a->readers[at], a->io, seg.fd, seg.at, seg.bytes, at);
         a->progress.counters[MRC_SHUFFLED_MAPS]++;
         a->progress.counters[MRC_REDUCE_SHUFFLE_BYTES] += (int64_t)seg.bytes;
+        a->progress.counters[MRC_FILE_BYTES_READ] += (int64_t)seg.bytes;
     }
     if (got != maps)
         attempt_fail(a, why_set(a->why, RC_BUG, "%u of %u map outputs came", got, maps));
@@ -76,6 +77,8 @@ premerge(struct attempt *a, size_t from, size_t to)
         a->readers[i].fd = -1;
     }
     seg_reader_init(&a->readers[from], a->io, fd, 0, w.at, (uint32_t)from);
+    a->progress.counters[MRC_FILE_BYTES_WRITTEN] += (int64_t)w.at;
+    a->progress.counters[MRC_FILE_BYTES_READ] += (int64_t)w.at;     /* they will be */
     seg_writer_fini(&w);
     attempt_try(a, rc);
 }

@@ -62,6 +62,8 @@ write_block(struct seg_writer *w, uint8_t *p, uint32_t raw_len, uint32_t stored_
     put_le32(p, raw_len);
     put_le32(p + 4, packed ? stored_len | LZ4_FLAG : stored_len);
     put_le32(p + 8, crc32c(crc32c(0, p, 8), p + HEAD_BYTES, stored_len));
+    w->crc = crc32c(w->ended ? 0 : w->crc, p, HEAD_BYTES + stored_len);
+    w->ended = raw_len == 0;
     if ((rc = io_pwrite(w->io, w->fd, p, HEAD_BYTES + stored_len, w->at, why)) == RC_OK)
         w->at += HEAD_BYTES + stored_len;
     return rc;

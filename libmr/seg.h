@@ -24,6 +24,8 @@ struct seg_writer {
     uint64_t at;                /* where the next block goes in the file */
     bool compress;
     uint64_t pairs;             /* in the segment that is open */
+    uint32_t crc;               /* CRC32C of its bytes so far; of all of them behind seg_end */
+    bool ended;                 /* the next block begins a segment */
     struct buf raw, stored;
 };
 

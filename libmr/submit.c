@@ -15,6 +15,8 @@
 
 #define CODE_MAX (64 * MB)
 
+#define SPLIT_LEAST (16 * MB)
+
 struct mr_session {
     struct mr_cmd *c;
     const char *job_path;
@@ -252,13 +254,27 @@ fill_bounds(struct mr_session *s, const struct mr_elf_job *job, struct arena *a,
     return RC_OK;
 }
 
+/*
+ * Where every pair is kept, a map's input is to fit its memory with what that adds to it, so that its output is sorted
+ * and written once.  Splits that are much smaller than usual are not worth it.
+ */
+static uint64_t
+split_max(const struct conf *conf, const struct mr_elf_job *job)
+{
+    uint64_t fits = conf->sort_bytes * MB / 8 * 5;
+
+    if (job->map_only || job->folds || conf->split_max <= fits)
+        return conf->split_max;
+    return fits < SPLIT_LEAST ? SPLIT_LEAST : fits;
+}
+
 static enum rc
 fill_spec(struct mr_session *s, const struct mr_order *o, const struct mr_elf_job *job, struct arena *a, JtJobSpec *spec,
           struct why *why)
 {
     struct mr_cmd *c = s->c;
     struct plan_request r = { c->user, o->inputs, o->input_count, mr_reader_takes_files(job->reader), c->conf.split_min,
-                              c->conf.split_max };
+                              split_max(&c->conf, job) };
     enum rc rc;
 
     spec->reduces = job->map_only ? 0 : o->reduces ? o->reduces : (uint32_t)c->conf.reduces;

@@ -124,9 +124,10 @@ struct mr_host {
     const struct mr_host_ops *ops;
 };
 
-/* Where each partition is in the map output file: parts + 1 offsets; part i is [at[i], at[i + 1]). */
+/* Where each partition is in the map output file: parts + 1 offsets; part i is [at[i], at[i + 1]), of CRC32C crc[i]. */
 struct mr_map_index {
     uint64_t *at;                   /* mem_free */
+    uint32_t *crc;                  /* mem_free */
     uint32_t parts;
 };
 

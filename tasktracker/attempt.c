@@ -334,11 +334,12 @@ keep_output(struct talk *k, struct why *why)
 
     if (a->job->reply->spec->reduces == 0 || !a->is_map)
         return RC_OK;
-    if (path == NULL || end->n_index != (size_t)a->job->reply->spec->reduces + 1)
-        return why_set(why, RC_BAD_MESSAGE, "the map's index has %zu entries", end->n_index);
+    if (path == NULL || end->n_index != (size_t)a->job->reply->spec->reduces + 1 || end->n_crc != end->n_index - 1)
+        return why_set(why, RC_BAD_MESSAGE, "the map's index has %zu entries, %zu checksums", end->n_index, end->n_crc);
     k->output_path = NULL;
     CRASH_POINT(tt_before_keep);
-    return tt_output_add(k->tt, a->job, a->index, a->number, path, end->index, a->job->reply->spec->reduces, why);
+    return tt_output_add(k->tt, a->job, a->index, a->number, path, end->index, end->crc, a->job->reply->spec->reduces,
+                         why);
 }
 
 static enum rc

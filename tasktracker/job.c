@@ -6,13 +6,11 @@
 #include "core/base/buf.h"
 #include "core/base/log.h"
 #include "core/base/mem.h"
-#include "core/io/crc.h"
 #include "dfsclient/fs.h"
 #include "tasktracker/chan.h"
 #include "tasktracker/tt_priv.h"
 
 #define REPLY_ARENA (256 * MB)
-#define CRC_CHUNK (1 * MB)
 #define SIDE_CHUNK (1 * MB)
 #define SESSION_IDLE_MS 10000       /* a driver's worker waits for its next job */
 #define LIBRARIES_BYTES (512 * MB)  /* address space that every worker has anyway */
@@ -385,42 +383,12 @@ tt_output_find(struct tt_job *j, uint32_t map, uint32_t attempt)
     return o;
 }
 
-static enum rc
-checksum(struct tt *tt, struct tt_output *o, struct why *why)
-{
-    uint8_t *chunk = mem_alloc(CRC_CHUNK);
-    int fd = -1;
-    enum rc rc = RC_NOMEM;
-
-    if (chunk == NULL)
-        return why_rc(why, rc);
-    if ((rc = io_open(tt->w->io, o->path, IO_READ, &fd, why)) != RC_OK)
-        goto out;
-    for (uint32_t i = 0; i < o->parts; i++)
-        for (uint64_t at = o->at[i]; at < o->at[i + 1];) {
-            size_t want = o->at[i + 1] - at < CRC_CHUNK ? (size_t)(o->at[i + 1] - at) : CRC_CHUNK, n = 0;
-
-            if ((rc = io_pread(tt->w->io, fd, chunk, want, at, &n, why)) != RC_OK)
-                goto out;
-            if (n != want) {
-                rc = why_set(why, RC_CORRUPT, "the map's output ends at %" PRIu64, at + n);
-                goto out;
-            }
-            o->crc[i] = crc32c(o->crc[i], chunk, n);
-            at += n;
-        }
-out:
-    if (fd >= 0)
-        io_close(tt->w->io, fd);
-    mem_free(chunk);
-    return rc;
-}
-
 enum rc
 tt_output_add(struct tt *tt, struct tt_job *j, uint32_t map, uint32_t attempt, char *path, const uint64_t *at,
-              uint32_t parts, struct why *why)
+              const uint32_t *crc, uint32_t parts, struct why *why)
 {
     struct tt_output *o = mem_zalloc(sizeof *o);
+    struct io_stat st;
     enum rc rc = RC_NOMEM;
 
     if (o == NULL || (o->at = mem_calloc((size_t)parts + 1, sizeof *o->at)) == NULL ||
@@ -436,8 +404,13 @@ tt_output_add(struct tt *tt, struct tt_job *j, uint32_t map, uint32_t attempt, c
             rc = why_set(why, RC_BAD_MESSAGE, "the map's index goes back");
             goto out;
         }
-    if ((rc = checksum(tt, o, why)) != RC_OK)
+    memcpy(o->crc, crc, parts * sizeof *crc);
+    if ((rc = io_stat(tt->w->io, path, &st, why)) != RC_OK)
         goto out;
+    if (st.size < at[parts]) {
+        rc = why_set(why, RC_CORRUPT, "the map's output ends at %" PRIu64, st.size);
+        goto out;
+    }
     o->key = (uint64_t)map << 32 | attempt;
     tt_lock(tt);
     HASH_ADD(hh, j->outputs, key, sizeof o->key, o);

@@ -185,9 +185,9 @@ enum rc tt_job_load(struct tt *tt, struct tt_job *j, struct why *why) MUST_CHECK
 void tt_location_set(struct tt_job *j, const TtMapOutput *o);   /* [m] */
 void tt_location_lost(struct tt_job *j, uint32_t map, uint32_t attempt);        /* [m] */
 struct tt_output *tt_output_find(struct tt_job *j, uint32_t map, uint32_t attempt);     /* [m] */
-/* Takes path and at; computes the checksums. */
+/* Takes path, copies parts + 1 offsets and a checksum a part; the file must be as long as they say. */
 enum rc tt_output_add(struct tt *tt, struct tt_job *j, uint32_t map, uint32_t attempt, char *path, const uint64_t *at,
-                      uint32_t parts, struct why *why) MUST_CHECK;
+                      const uint32_t *crc, uint32_t parts, struct why *why) MUST_CHECK;
 void tt_output_drop(struct tt *tt, struct tt_job *j, uint32_t map, uint32_t attempt);   /* [m] */
 /* A worker that may have loaded the job already. */
 enum rc tt_worker_take(struct tt *tt, struct tt_job *j, struct launched *ret, struct why *why) MUST_CHECK;

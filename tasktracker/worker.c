@@ -597,9 +597,12 @@ run(struct worker *k, struct arena *a, struct mr_option *options, struct why *wh
     r.result = (ProtobufCBinaryData){ k->result.n, k->result.p };
     r.index = index.at;
     r.n_index = index.at ? (size_t)index.parts + 1 : 0;
+    r.crc = index.crc;
+    r.n_crc = index.crc ? index.parts : 0;
     rc = report_counters(k, &r, &end, why);
 out:
     mem_free(index.at);
+    mem_free(index.crc);
     return rc;
 }
 

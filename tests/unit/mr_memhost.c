@@ -213,6 +213,7 @@ mem_job_run(const struct mem_job *j, struct buf *out, int64_t counters[MRC_COUNT
         if (m.map_fd[i] >= 0)
             (void)close(m.map_fd[i]);
         mem_free(m.index[i].at);
+        mem_free(m.index[i].crc);
     }
     arena_fini(&a);
     return rc;
