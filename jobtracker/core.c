@@ -1,5 +1,6 @@
 #include "jobtracker/core.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -530,6 +531,16 @@ jt_core_register(struct jt_core *c, const struct jt_now *now, const TtRegisterRe
 }
 
 /* ---- time ---- */
+
+void
+jt_core_woke(struct jt_core *c, uint64_t ms)
+{
+    struct jt_tracker *t, *after;
+
+    log_warn("was_not_running", "ms=%" PRIu64 " now=silence_does_not_count", ms);
+    HASH_ITER(hh, c->trackers, t, after)
+        t->seen_ms += ms;
+}
 
 void
 jt_core_tick(struct jt_core *c, const struct jt_now *now)

@@ -93,6 +93,8 @@ void jt_core_end_job(struct jt_core *c, struct jt_job *j, unsigned state, const 
 void jt_core_resume(struct jt_core *c, struct jt_job *j, const struct jt_now *now);
 int jt_job_order(const struct jt_job *a, const struct jt_job *b);       /* by priority, then age */
 
+/* The JobTracker did not run for so many ms: nobody could be heard, so the silence of trackers does not count. */
+void jt_core_woke(struct jt_core *c, uint64_t ms);
 /* Trackers that fell silent, commits to try again. */
 void jt_core_tick(struct jt_core *c, const struct jt_now *now);
 /* Fill free slots. */

@@ -12,6 +12,8 @@
 #define GROUP_MAX 1000
 #define INFLIGHT_MAX 64
 #define IDLE_MS 600000
+#define ROUND_MS 1000       /* the core comes by at least as often, */
+#define ASLEEP_MS 3000      /* so this long between two rounds it did not run */
 
 /* ---- answers ---- */
 
@@ -198,21 +200,34 @@ let_work_out(struct jt *jt)
     }
 }
 
+static uint64_t
+next_round_ms(struct jt *jt, uint64_t ran_ms)
+{
+    uint64_t next = jt_core_next_ms(&jt->core), waits = jt_waits_next_ms(jt);
+
+    if (next > ran_ms + ROUND_MS)
+        next = ran_ms + ROUND_MS;
+    return waits < next ? waits : next;
+}
+
 static void
 core_loop(void *arg)
 {
     struct jt *jt = arg;
     void *items[GROUP_MAX];
+    uint64_t ran_ms = clock_mono_ms(jt->w->clock);
     struct why why;
 
     for (;;) {
-        uint64_t next = jt_core_next_ms(&jt->core), waits = jt_waits_next_ms(jt);
         size_t n = 0;
-        enum rc rc = queue_take_many(jt->queue, waits < next ? waits : next, items, GROUP_MAX, &n);
+        enum rc rc = queue_take_many(jt->queue, next_round_ms(jt, ran_ms), items, GROUP_MAX, &n);
 
         if (rc == RC_STOPPED)
             break;
         jt->now.mono_ms = clock_mono_ms(jt->w->clock);
+        if (jt->now.mono_ms - ran_ms > ASLEEP_MS)
+            jt_core_woke(&jt->core, jt->now.mono_ms - ran_ms);
+        ran_ms = jt->now.mono_ms;
         jt->now.wall_ms = clock_wall_ms(jt->w->clock);
         for (size_t i = 0; rc == RC_OK && i < n; i++)
             handle(jt, items[i]);

@@ -9,11 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/arena.h"
 #include "core/base/mem.h"
 #include "core/net/net.h"
 #include "dfsclient/fs.h"
+#include "dfsclient/visible.h"
 
 #define WHOLE 700001
 
@@ -146,6 +148,75 @@ abandoned_writer_leaves_the_cluster_usable(struct test *t, const char *path)
     expect_visible(t, path, WHOLE, "after an abandoned writer");
 }
 
+/* A network that deletes a file before it makes the next connection to a DataNode. */
+struct late_net {
+    struct net net;
+    struct net_ops ops;
+    struct test *t;
+    const char *path;           /* NULL: it was done */
+    struct fs_block block;      /* of the file */
+};
+
+/* Delete the file, and wait until no DataNode has its block. */
+static void
+delete_all_of(struct late_net *late)
+{
+    uint64_t visible;
+    struct why why;
+    bool deleted = false;
+
+    must(fs_delete(late->t->fs, late->path, false, &deleted, &why), &why, "delete");
+    expect(deleted, "it was there");
+    for (size_t i = 0; i < late->block.location_count; i++)
+        while (fs_visible_length(late->t->fs, &late->block, &late->block.locations[i], 5000, &visible, &why) !=
+               RC_REPLICA_NOT_FOUND)
+            (void)usleep(50000);    /* cut short: asked a little earlier */
+}
+
+static enum rc
+connect_late(struct net *n, const struct net_addr *to, uint64_t deadline_ms, int *ret_sock, struct why *why)
+{
+    struct late_net *late = CONTAINER_OF(n, struct late_net, net);
+
+    if (late->path != NULL && to->port == late->block.locations[0].ipc_port) {
+        delete_all_of(late);
+        late->path = NULL;
+    }
+    return net_connect(net_posix(), to, deadline_ms, ret_sock, why);
+}
+
+/* Its NameNode names the DataNodes, then it is deleted, and they say that they have nothing of it: it is not an empty file. */
+static void
+file_deleted_while_it_is_opened_is_not_found(struct test *t, const struct world *w, const struct conf *c, const char *uri,
+                                             const char *path)
+{
+    struct late_net late = { .ops = *net_posix()->ops, .t = t, .path = path };
+    struct fs_create_options o = { .replication = 1 };
+    struct fs_writer *wr = NULL;
+    struct fs_reader *r = NULL;
+    struct world other = *w;
+    struct fs_block *blocks;
+    struct fs *fs;
+    struct why why;
+    uint64_t bytes;
+    size_t n;
+
+    must(fs_create(t->fs, path, &o, &wr, &why), &why, "create");
+    must(fs_write(wr, t->data, 1000, &why), &why, "write");
+    must(fs_flush(wr, true, &why), &why, "sync");
+    must(fs_blocks(t->fs, path, 0, UINT64_MAX, &t->arena, &blocks, &n, &bytes, &why), &why, "blocks");
+    expect(n == 1 && blocks[0].location_count == 1, "one open block");
+    late.block = blocks[0];
+    late.ops.connect = connect_late;
+    late.net.ops = &late.ops;
+    other.net = &late.net;
+    must(fs_open(&other, c, uri, NULL, &fs, &why), &why, "open");
+    expect(fs_open_read(fs, path, &r, &why) == RC_NOT_FOUND && late.path == NULL, "deleted while it is opened: not found");
+    fs_close(fs);
+    fs_abandon_write(wr);
+    printf("ok deleted while it is opened\n");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -171,6 +242,7 @@ main(int argc, char **argv)
     odd_pieces_make_the_file(&t, arena_printf(&t.arena, "%s/odd", t.dir), 1024 * 1024);
     reads_out_of_order_are_right(&t, arena_printf(&t.arena, "%s/odd", t.dir));
     abandoned_writer_leaves_the_cluster_usable(&t, arena_printf(&t.arena, "%s/left", t.dir));
+    file_deleted_while_it_is_opened_is_not_found(&t, &w, &c, argv[1], arena_printf(&t.arena, "%s/deleted", t.dir));
     mem_free(t.data);
     fs_close(t.fs);
     conf_fini(&c);

@@ -18,6 +18,7 @@ class Streams(ClusterTest):
                            env=self.cluster.env())
         self.assertEqual(r.returncode, 0, r.stdout + r.stderr)
         self.assertIn("ok after an abandoned writer", r.stdout)
+        self.assertIn("ok deleted while it is opened", r.stdout)
 
 
 if __name__ == "__main__":

@@ -146,6 +146,23 @@ START_TEST(end_that_is_reported_twice_counts_once_and_is_accepted_twice)
 }
 END_TEST
 
+START_TEST(time_in_which_the_jobtracker_did_not_run_makes_no_tracker_lost)
+{
+    struct jt_world w;
+
+    world_init(&w);
+    world_register(&w, 0, NULL, 0, NULL, 0);
+    w.now.mono_ms += 60000;
+    jt_core_woke(&w.core, 60000);
+    jt_core_tick(&w.core, &w.now);
+    ck_assert(!w.t[0]->lost);
+    w.now.mono_ms += DEAD_MS;                           /* it ran, and heard nothing */
+    jt_core_tick(&w.core, &w.now);
+    ck_assert(w.t[0]->lost);
+    world_fini(&w);
+}
+END_TEST
+
 START_TEST(silent_tracker_is_lost_and_its_maps_run_again_elsewhere)
 {
     struct jt_world w;
@@ -297,6 +314,7 @@ suite_jt_core(void)
     tcase_add_test(t, job_that_failed_is_cleaned_after_its_last_attempt_ended);
     tcase_add_test(t, end_that_is_reported_twice_counts_once_and_is_accepted_twice);
     tcase_add_test(t, silent_tracker_is_lost_and_its_maps_run_again_elsewhere);
+    tcase_add_test(t, time_in_which_the_jobtracker_did_not_run_makes_no_tracker_lost);
     tcase_add_test(t, output_that_its_tracker_does_not_have_is_made_again_at_once);
     tcase_add_test(t, output_that_cannot_be_reached_is_made_again_after_three_reports);
     tcase_add_test(t, commit_that_failed_for_now_is_tried_again);
