@@ -155,9 +155,9 @@ engine_init(struct engine *e, struct cluster *c, bool in_order)
 /* ---- harm ---- */
 
 static struct machine *
-machine_drawn(struct engine *e)
+machine_drawn(struct engine *e, struct rng *rng)
 {
-    uint64_t i = rng_below(sim_rng(e->c->s), ENGINE_TRACKERS + 1);
+    uint64_t i = rng_below(rng, ENGINE_TRACKERS + 1);
 
     return i == 0 ? &e->jobtracker : &e->trackers[i - 1].m;
 }
@@ -172,9 +172,8 @@ pause_driver(struct engine *e, uint64_t ms)
 
 /* A worker, at some step of what it does. */
 static void
-harm_worker(struct engine *e)
+harm_worker(struct engine *e, struct rng *rng)
 {
-    struct rng *rng = sim_rng(e->c->s);
     struct workers *w = &e->trackers[rng_below(rng, ENGINE_TRACKERS)].workers;
     unsigned up = workers_up(w);
     struct sim_node *n;
@@ -189,11 +188,10 @@ harm_worker(struct engine *e)
 }
 
 static void
-harm_disk(struct engine *e)
+harm_disk(struct engine *e, struct rng *rng)
 {
     static const enum sim_point kinds[] = { SIM_POINT_READ, SIM_POINT_WRITE, SIM_POINT_NAME, SIM_POINT_SYNC };
-    struct rng *rng = sim_rng(e->c->s);
-    struct machine *m = machine_drawn(e);
+    struct machine *m = machine_drawn(e, rng);
 
     if (rng_below(rng, 2) == 0) {
         sim_disk_fail(m->node, kinds[rng_below(rng, ARRAY_LEN(kinds))], 1 + rng_below(rng, 60));
@@ -206,10 +204,9 @@ harm_disk(struct engine *e)
 }
 
 static void
-harm_network(struct engine *e)
+harm_network(struct engine *e, struct rng *rng)
 {
-    struct rng *rng = sim_rng(e->c->s);
-    struct machine *a = machine_drawn(e), *b = rng_below(rng, 3) == 0 ? &e->c->namenode : machine_drawn(e);
+    struct machine *a = machine_drawn(e, rng), *b = rng_below(rng, 3) == 0 ? &e->c->namenode : machine_drawn(e, rng);
 
     if (a == b)
         return;
@@ -219,18 +216,17 @@ harm_network(struct engine *e)
 }
 
 void
-engine_harm(struct engine *e)
+engine_harm(struct engine *e, struct rng *rng)
 {
-    struct rng *rng = sim_rng(e->c->s);
-    struct machine *m = machine_drawn(e);
+    struct machine *m = machine_drawn(e, rng);
     enum sim_crash how = rng_below(rng, 3) == 0 ? SIM_POWER : SIM_KILL;
 
     switch (rng_below(rng, 10)) {
     case 0:
-        harm_network(e);
+        harm_network(e, rng);
         break;
     case 1:
-        harm_disk(e);
+        harm_disk(e, rng);
         break;
     case 2:
         sim_node_pause(m->node, rng_below(rng, rng_below(rng, 4) == 0 ? 40000 : 3000));
@@ -238,7 +234,7 @@ engine_harm(struct engine *e)
     case 3:
     case 4:
     case 5:
-        harm_worker(e);
+        harm_worker(e, rng);
         break;
     default:
         if (rng_below(rng, 4) == 0)

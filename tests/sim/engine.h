@@ -48,7 +48,7 @@ struct engine {
 /* More machines for the cluster, up.  in_order: the JobTracker serves before the others start. */
 void engine_init(struct engine *e, struct cluster *c, bool in_order);
 /* Something happens to one of them; may take a while. */
-void engine_harm(struct engine *e);
+void engine_harm(struct engine *e, struct rng *rng);
 void engine_heal(struct engine *e);
 /* What holds at every moment; ends the history when it does not. */
 void engine_look(struct engine *e);

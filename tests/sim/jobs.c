@@ -12,6 +12,7 @@
 #include "core/rpc/client.h"
 #include "core/rpc/protocols.h"
 #include "libmr/task.h"
+#include "tests/sim/plan.h"
 
 #define CALL_MS 20000
 #define OUTPUT_MAX (4 * MB)
@@ -23,6 +24,7 @@ struct asker {
     const struct world *w;
     struct fs *fs;
     struct rpc_client *jt;
+    struct rng_seeded rng;          /* of the job that is asked for */
 };
 
 /* Text of short words in lines, a function of its seed. */
@@ -74,11 +76,14 @@ input_try(struct asker *k, const struct job_input *in, struct why *why)
 static void
 inputs_put(struct asker *k)
 {
-    struct rng *rng = k->w->rng;
+    struct rng_seeded seeded;
+    struct rng *rng = &seeded.rng;
     struct why why;
 
     for (unsigned i = 0; i < JOBS_INPUTS; i++) {
         struct job_input *in = &k->jobs->inputs[i];
+
+        rng_seed(&seeded, sim_plan(k->s)->seed * JOBS_INPUTS + i);        /* the same, whatever else is in the history */
 
         while (!in->is_there) {         /* each try under a name of its own: an older one may still be open */
             (void)snprintf(in->path, sizeof in->path, "/jobs/in%u.%u", i, in->tries++);
@@ -98,7 +103,7 @@ inputs_put(struct asker *k)
 static void
 plan(struct asker *k, struct asked *j)
 {
-    struct rng *rng = k->w->rng;
+    struct rng *rng = &k->rng.rng;
     struct mr_file files[JOBS_INPUTS] = { { .path = NULL } };
     unsigned first = (unsigned)rng_below(rng, JOBS_INPUTS), count = 1 + (unsigned)rng_below(rng, 2), per_map;
     struct mr_split *splits;
@@ -124,11 +129,12 @@ plan(struct asker *k, struct asked *j)
 }
 
 static void
-draw(struct asker *k, struct asked *j)
+draw(struct asker *k, struct asked *j, unsigned item)
 {
-    struct rng *rng = k->w->rng;
+    struct rng *rng = &k->rng.rng;
 
     memset(j, 0, sizeof *j);
+    j->item = item;
     j->code = rng_below(rng, 12) == 0 && !k->jobs->is_healed ? JOBCODE_BAD : (enum jobcode)rng_below(rng, JOBCODE_BAD);
     rng_bytes(rng, j->submit_id, sizeof j->submit_id);
     (void)snprintf(j->output, sizeof j->output, "/jobs/out%u", k->jobs->count);
@@ -232,7 +238,7 @@ submit(struct asker *k, struct asked *j, struct why *why)
     req.code = (ProtobufCBinaryData){ strlen(code), (uint8_t *)(uintptr_t)code };
     spec.has_code_digest = EVP_Digest(code, strlen(code), digest, NULL, EVP_sha256(), NULL) == 1;
     spec.code_digest = (ProtobufCBinaryData){ sizeof digest, digest };
-    req.has_code = rng_below(k->w->rng, 2) == 0;        /* perhaps it is there from an earlier job */
+    req.has_code = rng_below(&k->rng.rng, 2) == 0;      /* perhaps it is there from an earlier job */
     if ((rc = fill_maps(k, j, &a, &spec, why)) == RC_OK)
         rc = rpc_client_call(k->jt, ROW_job_submit, &req.base, &a, CALL_MS, &m, why);
     if (rc == RC_OK && ((const JtSubmitReply *)(const void *)m)->need_code) {
@@ -401,7 +407,7 @@ kill_job(struct asker *k, struct asked *j)
 static void
 follow(struct asker *k, struct asked *j)
 {
-    struct rng *rng = k->w->rng;
+    struct rng *rng = &k->rng.rng;
     uint64_t version = 0;
     struct why why;
 
@@ -442,12 +448,19 @@ jobs_run(struct jobs *jobs, struct machine *client)
     SIM_CHECK(k.s, rpc_client_new(k.w, &o, &k.jt, &why) == RC_OK);
     inputs_put(&k);
     for (unsigned i = 0; i < jobs->count; i++)
-        if (jobs->list[i].state != ASKED_OVER)
+        if (jobs->list[i].state != ASKED_OVER) {
+            (void)plan_take(sim_plan(k.s), PLAN_JOBS, jobs->list[i].item, &k.rng);     /* it is in */
             follow(&k, &jobs->list[i]);
+        }
     while (jobs->count < jobs->target) {
         struct asked *j = &jobs->list[jobs->count];
+        unsigned item = jobs->taken++;
 
-        draw(&k, j);
+        if (!plan_take(sim_plan(k.s), PLAN_JOBS, item, &k.rng)) {
+            jobs->target--;
+            continue;
+        }
+        draw(&k, j, item);
         jobs->count++;
         follow(&k, j);
         if (j->lacked_input) {
@@ -457,7 +470,7 @@ jobs_run(struct jobs *jobs, struct machine *client)
             SIM_CHECK(k.s, jobs->count < JOBS_MAX);
             jobs->target++;
         }
-        pause_ms(&k, rng_below(k.w->rng, 3000));
+        pause_ms(&k, rng_below(&k.rng.rng, 3000));
     }
     rpc_client_free(k.jt);
     fs_close(k.fs);

@@ -41,6 +41,7 @@ enum asked_state {
 
 struct asked {
     enum asked_state state;
+    unsigned item;                  /* of the plan */
     enum jobcode code;
     uint8_t submit_id[16];
     char id[JOB_ID_TEXT], output[32], end[16];
@@ -59,6 +60,7 @@ struct jobs {
     struct job_input inputs[JOBS_INPUTS];
     struct asked list[JOBS_MAX];
     unsigned count, target;         /* jobs to ask for */
+    unsigned taken;                 /* items of the plan that came to their turn */
     bool is_healed;                 /* jobs from now on succeed */
     bool is_done;
 };

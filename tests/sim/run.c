@@ -308,7 +308,7 @@ history(struct sim *s, void *arg)
 
         pause_ms(s, rng_below(&rng.rng, pace_ms));
         if (!scene->calm && is_in && scene->has_engine && rng_below(&rng.rng, 2) == 0)
-            engine_harm(&scene->engine);
+            engine_harm(&scene->engine, &rng.rng);
         else if (!scene->calm && is_in)
             harm_do(&scene->harm, &rng.rng);
         harm_tick(&scene->harm);
