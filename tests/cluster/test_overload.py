@@ -1,9 +1,13 @@
 """A NameNode with more callers than it can serve: it serves them slowly, and when they leave it is as fast as before."""
+import os
 import sys
 import time
 
-from harness import ClusterTest, main, wait_for
+from harness import TOP, ClusterTest, main, wait_for
 from loads import Load
+
+sys.path.insert(0, os.path.join(TOP, "tests", "results"))
+from record import record   # noqa: E402
 
 WINDOW = 3                      # seconds over which calls are counted
 SHARE = 0.9                     # of the rate before
@@ -40,6 +44,9 @@ class Overload(ClusterTest):
         steady.stop()
         self.assertEqual(steady.errors(), [])
         steady.verify()
+        record("overload", "tests/cluster/test_overload.py",
+               {"calls a second before": round(before), "with 150 more callers": round(during), "afterwards": round(after), "lost": 0,
+                "seconds": round(took, 1)}, long=True)
         print(f"calls a second of 4 workers: {before:.0f}, with 150 more {during:.0f}, {took:.1f} s later {after:.0f}",
               file=sys.stderr)
 

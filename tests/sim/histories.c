@@ -22,6 +22,7 @@
 struct outcome {
     bool held;
     uint64_t fingerprint, steps, simulated_us;
+    uint64_t happened[SIM_HAPPENINGS];
     size_t used[PLAN_PARTS];
     char failure[1024];
 };
@@ -53,6 +54,8 @@ history_run(const struct history *h, const struct item *item, FILE *trace, enum 
     memcpy(ret->used, plan.used, sizeof ret->used);
     ret->fingerprint = sim_fingerprint(s);
     ret->steps = sim_steps(s);
+    for (unsigned i = 0; i < SIM_HAPPENINGS; i++)
+        ret->happened[i] = sim_happened(s, i);
     ret->simulated_us = sim_now_us(s);
     (void)snprintf(ret->failure, sizeof ret->failure, "%s", sim_failure(s));
     sim_free(s);
@@ -150,7 +153,7 @@ struct tally {
     unsigned jobs;
     bool is_quiet;
     struct outcome *last;       /* NULL: nobody asks for it */
-    uint64_t runs, failed, steps, simulated_us;
+    uint64_t runs, failed, steps, simulated_us, happened[SIM_HAPPENINGS];
 };
 
 static void
@@ -161,6 +164,8 @@ tally_outcome(struct tally *t, const struct item *item, const struct outcome *ou
         *t->last = *out;
     t->simulated_us += out->simulated_us;
     t->steps += out->steps;
+    for (unsigned i = 0; i < SIM_HAPPENINGS; i++)
+        t->happened[i] += out->happened[i];
     if (out->held)
         return;
     t->failed++;
@@ -404,6 +409,9 @@ many(const struct history *h, const char *program, const struct orders *o)
         run_range(&t, o->first, o->twice_until - 1, true);
     run_range(&t, o->twice_until > o->first ? o->twice_until : o->first, o->last, false);
     took = seconds() - start;
+    for (unsigned i = 0; i < SIM_HAPPENINGS; i++)
+        printf("%s%" PRIu64 " %s", i > 0 ? ", " : "", t.happened[i], sim_happenings[i]);
+    (void)putchar('\n');       /* to stdout; the next printf tells */
     printf("%" PRIu64 " histories in %.1f s (%.1f a second; %.0f simulated s, %.1f M switch points), %" PRIu64 " failed\n",
            t.runs, took, (double)t.runs / took, (double)t.simulated_us / 1e6, (double)t.steps / 1e6, t.failed);
     return t.failed == 0 ? 0 : 1;

@@ -106,6 +106,7 @@ struct sim {
     uint64_t now_us, steps, seq;
     uint64_t fingerprint;
     unsigned warnings;
+    uint64_t happened[SIM_HAPPENINGS];
     struct sim_node *nodes;
     unsigned node_count;
     struct sim_node *driver;

@@ -52,3 +52,13 @@ sim_node_slow(struct sim_node *n, unsigned disk_times, unsigned net_times)
     n->net_times = net_times;
     sim_note(n->sim, "slow", "node=%s disk=%u net=%u", n->name, disk_times, net_times);
 }
+
+const char *const sim_happenings[SIM_HAPPENINGS] = {
+    "crash", "cut", "reset", "reply_lost", "clock_jump", "disk_fails", "disk_small",
+};
+
+uint64_t
+sim_happened(const struct sim *s, unsigned kind)
+{
+    return s->happened[kind];
+}

@@ -217,6 +217,7 @@ is_reply_lost(const struct end *from)
     if (from != &from->conn->ends[1] || n->lose_reply_in == 0 ||
         (n->lose_reply_to != NULL && n->lose_reply_to != from->conn->ends[0].node) || --n->lose_reply_in > 0)
         return false;
+    sim_note(n->sim, "reply_lost", "from=%s to=%s dies=%d", n->name, from->conn->ends[0].node->name, n->lose_reply_dies);
     if (n->lose_reply_dies)
         sim_node_crash_at(n, SIM_POINT_ANY, 1 + rng_below(&n->sim->rng.rng, 40), SIM_KILL);
     return true;

@@ -99,6 +99,8 @@ sim_note(struct sim *s, const char *event, const char *fmt, ...)
     va_start(ap, fmt);
     (void)vsnprintf(text, sizeof text, fmt, ap);
     va_end(ap);
+    for (unsigned i = 0; i < SIM_HAPPENINGS; i++)
+        s->happened[i] += strcmp(event, sim_happenings[i]) == 0;
     trace_line(s, "", event, text);
 }
 

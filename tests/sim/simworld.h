@@ -84,6 +84,11 @@ struct plan *sim_plan(struct sim *s);
 const struct world *sim_driver_world(const struct sim *s);
 unsigned sim_warnings(const struct sim *s);             /* lines at warn and error so far */
 
+/* How often something of each kind has happened to this world. */
+#define SIM_HAPPENINGS 7
+extern const char *const sim_happenings[SIM_HAPPENINGS];       /* names of sim_note, as the trace has them */
+uint64_t sim_happened(const struct sim *s, unsigned kind);
+
 /* A machine with an empty disk.  name and address are copied.  It is up. */
 struct sim_node *sim_node_new(struct sim *s, const char *name, const char *address);
 /* One more process of machine: the disk, the address and the power are the machine's.  With a parent it is not up and
