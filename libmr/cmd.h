@@ -37,6 +37,7 @@ int mr_cmd_kill(struct mr_cmd *c, int argc, char **argv);
 int mr_cmd_logs(struct mr_cmd *c, int argc, char **argv);
 int mr_cmd_counters(struct mr_cmd *c, int argc, char **argv);
 int mr_cmd_nodes(struct mr_cmd *c, int argc, char **argv);
+int mr_cmd_report(struct mr_cmd *c, int argc, char **argv);
 int mr_cmd_bench(struct mr_cmd *c, int argc, char **argv);
 
 /* Call the JobTracker; the reply is in the arena. */

@@ -35,14 +35,21 @@ page_begin(struct buf *b, const struct page *p)
     put_escaped(b, p->title);
     buf_put_str(b, " - ");
     put_escaped(b, p->daemon);
-    buf_put_str(b, "</title><link rel=\"stylesheet\" href=\"/static/style.css\"><link rel=\"icon\" href=\"/static/icon.svg\">"
-                   "<script defer src=\"/static/live.js\"></script></head>\n");
+    if (p->alone != NULL) {
+        buf_put_str(b, "</title><style>\n");
+        buf_put(b, millrace_style, (size_t)(millrace_style_end - millrace_style));
+        buf_put_str(b, p->alone);
+        buf_put_str(b, "\n</style></head>\n");
+    } else {
+        buf_put_str(b, "</title><link rel=\"stylesheet\" href=\"/static/style.css\"><link rel=\"icon\" href=\"/static/icon.svg\">"
+                       "<script defer src=\"/static/live.js\"></script></head>\n");
+    }
     buf_printf(b, "<body data-live=\"%u\"><header><div><b>", p->live_ms);
     put_escaped(b, p->daemon);
     buf_put_str(b, "</b><span>");
     put_escaped(b, p->where);
     buf_put_str(b, "</span><nav>");
-    for (const struct page_link *l = p->links; l->path; l++)
+    for (const struct page_link *l = p->links; l != NULL && l->path != NULL; l++)
         buf_printf(b, "<a href=\"%s\"%s>%s</a>", l->path, strcmp(l->path, p->path) == 0 ? " aria-current=\"page\"" : "",
                    l->text);
     buf_put_str(b, "</nav></div></header>\n<main><h1>");

@@ -25,6 +25,7 @@ struct page {
     const char *path;               /* of this page: its link is marked as current */
     const struct page_link *links;  /* ended by { NULL, NULL } */
     unsigned live_ms;               /* fetch again this often; 0 never */
+    const char *alone;              /* more style, of a page that is a file and needs nothing else; NULL: it is served */
 };
 
 void page_begin(struct buf *b, const struct page *p);
