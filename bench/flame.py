@@ -95,9 +95,8 @@ class Reader:
                 self.head(m)
 
 
-def mend(weights):
-    """perf keeps the top of a stack only: put below a stack whose lower end is missing what the same process has below
-    that function elsewhere."""
+def mended(weights):
+    """weights with what the same process has below a function elsewhere put below the stacks that begin with it."""
     below = {}
     for path in weights:
         for i, frame in enumerate(path):
@@ -107,10 +106,19 @@ def mend(weights):
     out = collections.Counter()
     for path, weight in weights.items():
         first = next((i for i, f in enumerate(path) if f.kind != "process"), len(path))
-        start = below.get((path[0], path[first]), path[:first]) if first < len(path) else path
-        whole = sum(1 for f in start if f.kind != "process") > 0 and start[:first] == path[:first]
-        out[(start if whole else path[:first]) + path[first:]] += weight
+        start = below.get((path[0], path[first]), ()) if first < len(path) else ()
+        fits = start[:first] == path[:first] and not set(start[first:]) & set(path[first:])
+        out[(start if fits else path[:first]) + path[first:]] += weight
     return out
+
+
+def mend(weights):
+    """perf keeps the top of a stack only; its lower end comes from other stacks, over several when it must."""
+    for _ in range(8):
+        was, weights = weights, mended(weights)
+        if was == weights:
+            break
+    return weights
 
 
 def read(lines, window=((0, math.inf),), without=(), ours=()):

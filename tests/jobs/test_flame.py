@@ -1,5 +1,6 @@
-"""bench/flame.py: what perf printed becomes a flame graph with the right sums."""
+"""bench/flame.py and perf_data.py: what perf wrote becomes a flame graph with the right sums."""
 import os
+import struct
 import sys
 import unittest
 import xml.etree.ElementTree as ET
@@ -7,6 +8,7 @@ import xml.etree.ElementTree as ET
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path[:0] = [os.path.join(TOP, "bench"), os.path.join(TOP, "tests", "cluster")]
 import flame  # noqa: E402
+import perf_data  # noqa: E402
 from harness import main  # noqa: E402
 
 PERF = """\
@@ -58,6 +60,14 @@ class Flame(unittest.TestCase):
         self.assertIn(("worker", "main", "worker_main", "give_batch", "pread64", "clear_page"), paths)
         self.assertIn(("tasktracker", "tt-beat", "main", "[libx<y>.so.1]"), paths)
 
+    def test_lower_ends_come_over_several_stacks_and_recursion_ends(self):
+        def path(names):
+            return tuple([flame.Frame("p", "process")] + [flame.Frame(n, "ours") for n in names.split()])
+        got = flame.mend({path("main a b"): 1, path("b c"): 2, path("c d"): 4, path("d e d"): 8, path("x y"): 16, path("y x"): 32})
+        self.assertEqual(got[path("main a b c d")], 4)
+        self.assertEqual(got[path("main a b c d e d")], 8)
+        self.assertEqual(sum(got.values()), 63)
+
     def test_picture_is_well_formed_and_frames_are_as_wide_as_their_share(self):
         root = ET.fromstring(flame.svg(self.stacks, "a <row>", ["1 & 2"]))
         frames = {g.find(SVG + "title").text.split("\n")[0]: g for g in root.iter(SVG + "g")}
@@ -72,6 +82,15 @@ class Flame(unittest.TestCase):
         stacks = flame.read([])
         self.assertEqual(stacks.total(), 0)
         self.assertIsNone(ET.fromstring(flame.svg(stacks, "none")).find(SVG + "g"))
+
+    def test_forks_of_processes_that_exec_are_marked_and_no_others(self):
+        def record(kind, misc, *words):
+            return struct.pack(f"<IHH{len(words)}I", kind, misc, 8 + 4 * len(words), *words)
+        fork = [record(perf_data.FORK, 0, pid, parent, pid, parent) for pid, parent in ((11, 10), (12, 10), (12, 12))]
+        body = b"".join(fork + [record(perf_data.COMM, perf_data.EXEC, 12, 12, 0), record(perf_data.COMM, 0, 11, 11, 0)])
+        data = bytearray(b"PERFILE2" + bytes(32) + struct.pack("<QQ", 56, len(body)) + body)
+        self.assertEqual(perf_data.mark_execs(data), 1)
+        self.assertEqual([misc for _, kind, misc in perf_data.records(data) if kind == perf_data.FORK], [0, perf_data.EXEC, 0])
 
 
 if __name__ == "__main__":
