@@ -57,6 +57,14 @@ collect_clear(struct collector *c)
 {
     c->used = 0;
     c->count = 0;
+    if (c->slot_count * sizeof *c->slots + c->small.slot_count * sizeof *c->small.slots > c->limit / 2) {
+        /* What comes now may need the other table: begin small, or there is room for a pair or two only. */
+        mem_free(c->slots);
+        c->slots = NULL;
+        c->slot_count = 0;
+        short_fini(&c->small);
+        return;
+    }
     if (c->slots)
         memset(c->slots, 0, c->slot_count * sizeof *c->slots);
     short_clear(&c->small);

@@ -4,7 +4,7 @@
 
 #include "core/base/mem.h"
 
-#define FIRST_SLOTS 4096
+#define FIRST_SLOTS 1024
 
 void
 short_fini(struct short_table *t)

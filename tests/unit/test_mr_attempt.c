@@ -280,6 +280,33 @@ START_TEST(a_job_that_fails_says_its_own_text)
 }
 END_TEST
 
+/* First many short words, which fill the memory with their table, then long ones, which need another. */
+START_TEST(words_that_change_their_length_do_not_spill_one_by_one)
+{
+    char *text = mem_alloc(4 * MB);
+    size_t at = 0;
+    int64_t c[MRC_COUNT];
+    struct mem_job j;
+    struct buf out;
+
+    for (int i = 0; i < 40000; i++)
+        at += (size_t)snprintf(text + at, 4 * MB - at, "w%d\n", i);
+    for (int i = 0; i < 40000; i++)
+        at += (size_t)snprintf(text + at, 4 * MB - at, "a-longer-word-%d\n", i);
+    j = make_job(&fold_job, text);
+    j.split_bytes = 4 * MB;
+    j.reduces = 1;
+    for (size_t kb = 64; kb <= 1024; kb *= 4) {
+        j.sort_bytes = kb * KB;
+        run_ok(&j, &out, c);
+        ck_assert_int_eq(sum_counts(&out), 80000);
+        ck_assert_int_lt(c[MRC_SPILLS], (int64_t)(80000 * 64 / (kb * KB)) + 100 / (int64_t)(kb / 64));
+        buf_fini(&out);
+    }
+    mem_free(text);
+}
+END_TEST
+
 /* The clock moves in the host's calls only, so that each counter of time shows whose calls it holds. */
 START_TEST(each_moment_is_counted_once_and_for_what_it_was_spent_on)
 {
@@ -338,6 +365,7 @@ suite_mr_attempt(void)
     tcase_add_test(t, carriage_returns_and_empty_lines_are_handled);
     tcase_add_test(t, reduce_that_stops_early_still_sees_each_key_once);
     tcase_add_test(t, a_job_that_fails_says_its_own_text);
+    tcase_add_test(t, words_that_change_their_length_do_not_spill_one_by_one);
     tcase_add_test(t, each_moment_is_counted_once_and_for_what_it_was_spent_on);
     tcase_add_test(t, empty_input_gives_empty_output);
     suite_add_tcase(s, t);
