@@ -156,7 +156,7 @@ def by_kind(stacks):
     return out
 
 
-WIDTH, ROW, EDGE, TOP, LETTER = 1280, 19, 12, 84, 6.6
+WIDTH, ROW, EDGE, TOP, LETTER = 1280, 19, 12, 84, 7.25
 STYLE = """
 svg{--paper:#fcfcfb;--ink:#1c1f24;--soft:#5c6470;--process:#c9ced6;--job:#f3b562;--ours:#8fb8e8;--lib:#a9d3ae;--kernel:#e0a3a8;
 --on:#1c1f24;--found:#7a2bd1;background:var(--paper)}
@@ -237,7 +237,8 @@ def svg(stacks, title, notes=()):
            f'<rect width="{WIDTH}" height="{bottom + EDGE}" fill="var(--paper)"/>',
            f'<text class="head" x="{EDGE}" y="28">{html.escape(title)}</text>',
            f'<text class="note" x="{EDGE}" y="48">{html.escape("  ·  ".join(notes))}</text>',
-           f'<text class="link" id="all" x="{WIDTH - 190}" y="70"></text><text class="link" id="tell" x="{WIDTH - 140}" y="70"></text>']
+           f'<text class="link" id="all" text-anchor="end" x="{WIDTH - EDGE}" y="28"></text>',
+           f'<text class="link" id="tell" text-anchor="end" x="{WIDTH - EDGE}" y="71"></text>']
     for kind, what in KINDS.items():
         label = what + (f" {100 * kinds[kind] / total:.1f} %" if kind != "process" else "")
         out += [f'<rect class="{kind}" x="{x}" y="59" width="14" height="14" rx="2"/>',
