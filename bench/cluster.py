@@ -9,7 +9,7 @@ from inputs import HERE, TOP
 from measure import Peak, Sample, cpu_of, figures, tree
 
 sys.path.insert(0, os.path.join(TOP, "tests", "cluster"))
-from harness import JOBS, Cluster  # noqa: E402
+from harness import JOBS, Cluster, program  # noqa: E402
 
 
 class Measured(Cluster):

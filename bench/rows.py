@@ -2,11 +2,12 @@
 import os
 import subprocess
 
+from rows_files import ROWS as FILE_ROWS
 from rows_jobs import ROWS as JOB_ROWS
 from rows_learning import ROWS as LEARNING_ROWS
 from rows_sort import ROWS as SORT_ROWS
 
-ROWS = {r.name: r for r in JOB_ROWS + SORT_ROWS + LEARNING_ROWS}
+ROWS = {r.name: r for r in JOB_ROWS + SORT_ROWS + LEARNING_ROWS + FILE_ROWS}
 
 
 def commit():
