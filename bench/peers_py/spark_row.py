@@ -52,3 +52,12 @@ elif row == "logistic":
         model = LogisticRegression(maxIter=iterations, tol=0.0, regParam=0.0, standardization=False).fit(data)
         took.append((time.monotonic() - began, model.summary.totalIterations))
     print("epoch", (took[2][0] - took[1][0]) / max(1, took[2][1] - took[1][1]))
+elif row == "noop":
+    took = []
+    for _ in range(int(more[0])):
+        began = time.monotonic()
+        spark.sparkContext.parallelize([1], 1).count()
+        took.append((time.monotonic() - began) * 1e3)
+    took = sorted(took[len(took) // 3:])        # the first ones get warm
+    print("p50", took[len(took) // 2])
+    print("p99", took[len(took) * 99 // 100])

@@ -13,10 +13,12 @@
 #include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/conf/version.h"
+#include "core/io/thread.h"
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 #define SET_MAX 256
+#define IDLE_THREADS 64         /* that wait for the next piece of work; as long as the process, which does not wait for them */
 #define WATCH_MS 100        /* how often has_failed is asked */
 
 /* The command line; everything is borrowed from argv. */
@@ -331,6 +333,10 @@ run(struct daemon *d)
     (void)sigprocmask(SIG_BLOCK, &signals, NULL);       /* cannot fail with these arguments */
     (void)signal(SIGPIPE, SIG_IGN);
     world_posix(&world);
+    if ((world.threads = threads_pool_new(IDLE_THREADS)) == NULL) {
+        print_problems(spec->name, "there is no memory");
+        return EXIT_FAILED;
+    }
     faults_announce();
     if (spec->start(&world, &d->conf, prepared, &d->self, &address, &why) != RC_OK) {
         print_problems(spec->name, why.text);

@@ -10,6 +10,7 @@
 #define CORE_IO_THREAD_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/base/clock.h"
@@ -44,6 +45,14 @@ struct threads {
 };
 
 struct threads *threads_posix(void);
+
+/*
+ * The same, but a thread that ends waits, up to idle_max of them, for the next function to run: waking one costs less than
+ * starting one, much less on a busy machine.  NULL without memory.  Free it when the threads that were started are joined or
+ * have ended, or never.
+ */
+struct threads *threads_pool_new(size_t idle_max);
+void threads_pool_free(struct threads *pool);
 
 static inline enum rc thread_spawn(struct threads *t, const char *name, void (*fn)(void *arg), void *arg,
                                    struct thread **ret, struct why *why)

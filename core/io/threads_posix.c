@@ -10,8 +10,15 @@
 #include "core/base/check.h"
 #include "core/base/mem.h"
 
+/* Of a pool the fields behind id: what runs, or ran. */
 struct thread {
     pthread_t id;
+    struct pool *pool;
+    void (*fn)(void *arg);
+    void *arg;
+    char name[16];              /* as long as the kernel keeps */
+    bool ended, detached;
+    pthread_cond_t end;         /* of one that is joined */
 };
 
 struct mutex {
@@ -26,7 +33,7 @@ struct cond {
 struct start {
     void (*fn)(void *arg);
     void *arg;
-    char name[16];      /* as long as the kernel keeps */
+    char name[16];
 };
 
 static void *
@@ -40,13 +47,32 @@ thread_main(void *arg)
     return NULL;
 }
 
+/* Signals of the process are for the thread that started it; faults stay with whoever causes them. */
+static int
+create(pthread_t *ret, void *(*main)(void *arg), void *arg)
+{
+    sigset_t all, before;
+    int err;
+
+    sigfillset(&all);
+    sigdelset(&all, SIGSEGV);
+    sigdelset(&all, SIGBUS);
+    sigdelset(&all, SIGFPE);
+    sigdelset(&all, SIGILL);
+    sigdelset(&all, SIGABRT);
+    sigdelset(&all, SIGTRAP);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    err = pthread_create(ret, NULL, main, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return err;
+}
+
 static enum rc
 px_spawn(struct threads *t, const char *name, void (*fn)(void *arg), void *arg, struct thread **ret,
          struct why *why)
 {
     struct thread *thread = mem_zalloc(sizeof *thread);
     struct start *start = mem_zalloc(sizeof *start);
-    sigset_t all, before;
     enum rc rc;
     int err;
 
@@ -58,19 +84,7 @@ px_spawn(struct threads *t, const char *name, void (*fn)(void *arg), void *arg, 
     start->fn = fn;
     start->arg = arg;
     snprintf(start->name, sizeof start->name, "%s", name);
-
-    /* Signals of the process are for the thread that started it; faults stay with whoever causes them. */
-    sigfillset(&all);
-    sigdelset(&all, SIGSEGV);
-    sigdelset(&all, SIGBUS);
-    sigdelset(&all, SIGFPE);
-    sigdelset(&all, SIGILL);
-    sigdelset(&all, SIGABRT);
-    sigdelset(&all, SIGTRAP);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    err = pthread_create(&thread->id, NULL, thread_main, start);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (err != 0) {
+    if ((err = create(&thread->id, thread_main, start)) != 0) {
         rc = why_errno(why, err, "start thread %s", name);
         goto out;
     }
@@ -225,4 +239,188 @@ struct threads *
 threads_posix(void)
 {
     return (struct threads *)&px_threads;   /* never written to */
+}
+
+/* ---- threads that are used again ---- */
+
+/* One that runs what it is given, or waits for it. */
+struct hand {
+    struct pool *pool;
+    struct thread *thread;      /* to run; NULL while it waits */
+    pthread_cond_t wake;
+    struct hand *next;          /* in pool->idle */
+};
+
+struct pool {
+    struct threads threads;     /* first */
+    pthread_mutex_t m;
+    pthread_cond_t gone;        /* hand_count fell */
+    struct hand *idle;          /* the one that waited least first: its stack is warm */
+    size_t idle_count, idle_max, hand_count;
+    bool stopping;
+};
+
+/* pool->m held: the thread is over. */
+static void
+end_thread(struct thread *thread)
+{
+    if (thread->detached) {
+        CHECK(pthread_cond_destroy(&thread->end) == 0);
+        mem_free(thread);
+        return;
+    }
+    thread->ended = true;
+    CHECK(pthread_cond_signal(&thread->end) == 0);
+}
+
+static void *
+hand_main(void *arg)
+{
+    struct hand *h = arg;
+    struct pool *pool = h->pool;
+
+    CHECK(pthread_mutex_lock(&pool->m) == 0);
+    while (h->thread != NULL) {
+        struct thread *thread = h->thread;
+
+        CHECK(pthread_mutex_unlock(&pool->m) == 0);
+        (void)pthread_setname_np(pthread_self(), thread->name);     /* only for ps and gdb */
+        thread->fn(thread->arg);
+        CHECK(pthread_mutex_lock(&pool->m) == 0);
+        end_thread(thread);
+        h->thread = NULL;
+        if (pool->stopping || pool->idle_count == pool->idle_max)
+            break;
+        h->next = pool->idle;
+        pool->idle = h;
+        pool->idle_count++;
+        while (h->thread == NULL && !pool->stopping)
+            CHECK(pthread_cond_wait(&h->wake, &pool->m) == 0);
+    }
+    CHECK(pthread_cond_destroy(&h->wake) == 0);
+    mem_free(h);
+    pool->hand_count--;
+    CHECK(pthread_cond_signal(&pool->gone) == 0);
+    CHECK(pthread_mutex_unlock(&pool->m) == 0);
+    return NULL;
+}
+
+/* pool->m held: a new hand for the thread. */
+static enum rc
+add_hand(struct pool *pool, struct thread *thread, struct why *why)
+{
+    struct hand *h = mem_zalloc(sizeof *h);
+    int err;
+
+    if (h == NULL)
+        return why_rc(why, RC_NOMEM);
+    h->pool = pool;
+    h->thread = thread;
+    CHECK(pthread_cond_init(&h->wake, NULL) == 0);
+    if ((err = create(&thread->id, hand_main, h)) != 0) {
+        CHECK(pthread_cond_destroy(&h->wake) == 0);
+        mem_free(h);
+        return why_errno(why, err, "start thread %s", thread->name);
+    }
+    CHECK(pthread_detach(thread->id) == 0);
+    pool->hand_count++;
+    return RC_OK;
+}
+
+static enum rc
+pool_spawn(struct threads *t, const char *name, void (*fn)(void *arg), void *arg, struct thread **ret, struct why *why)
+{
+    struct pool *pool = (struct pool *)t;
+    struct thread *thread = mem_zalloc(sizeof *thread);
+    struct hand *h;
+    enum rc rc = RC_OK;
+
+    if (thread == NULL)
+        return why_rc(why, RC_NOMEM);
+    thread->pool = pool;
+    thread->fn = fn;
+    thread->arg = arg;
+    snprintf(thread->name, sizeof thread->name, "%s", name);
+    CHECK(pthread_cond_init(&thread->end, NULL) == 0);
+    CHECK(pthread_mutex_lock(&pool->m) == 0);
+    if ((h = pool->idle) != NULL) {
+        pool->idle = h->next;
+        pool->idle_count--;
+        h->thread = thread;
+        CHECK(pthread_cond_signal(&h->wake) == 0);
+    } else {
+        rc = add_hand(pool, thread, why);
+    }
+    CHECK(pthread_mutex_unlock(&pool->m) == 0);
+    if (rc == RC_OK) {
+        *ret = thread;
+    } else {
+        CHECK(pthread_cond_destroy(&thread->end) == 0);
+        mem_free(thread);
+    }
+    return rc;
+}
+
+static void
+pool_join(struct threads *t, struct thread *thread)
+{
+    struct pool *pool = (struct pool *)t;
+
+    CHECK(pthread_mutex_lock(&pool->m) == 0);
+    while (!thread->ended)
+        CHECK(pthread_cond_wait(&thread->end, &pool->m) == 0);
+    thread->detached = true;
+    end_thread(thread);
+    CHECK(pthread_mutex_unlock(&pool->m) == 0);
+}
+
+static void
+pool_detach(struct threads *t, struct thread *thread)
+{
+    struct pool *pool = (struct pool *)t;
+
+    CHECK(pthread_mutex_lock(&pool->m) == 0);
+    thread->detached = true;
+    if (thread->ended)
+        end_thread(thread);
+    CHECK(pthread_mutex_unlock(&pool->m) == 0);
+}
+
+static const struct threads_ops pool_ops = {
+    .spawn = pool_spawn, .join = pool_join, .detach = pool_detach, .mutex_new = px_mutex_new, .mutex_free = px_mutex_free,
+    .lock = px_lock, .unlock = px_unlock, .cond_new = px_cond_new, .cond_free = px_cond_free, .wait = px_wait,
+    .signal = px_signal, .broadcast = px_broadcast, .sleep_until = px_sleep_until, .yield = px_yield,
+};
+
+struct threads *
+threads_pool_new(size_t idle_max)
+{
+    struct pool *pool = mem_zalloc(sizeof *pool);
+
+    if (pool == NULL)
+        return NULL;
+    pool->threads.ops = &pool_ops;
+    pool->idle_max = idle_max;
+    CHECK(pthread_mutex_init(&pool->m, NULL) == 0);
+    CHECK(pthread_cond_init(&pool->gone, NULL) == 0);
+    return &pool->threads;
+}
+
+void
+threads_pool_free(struct threads *t)
+{
+    struct pool *pool = (struct pool *)t;
+
+    if (pool == NULL)
+        return;
+    CHECK(pthread_mutex_lock(&pool->m) == 0);
+    pool->stopping = true;
+    for (struct hand *h = pool->idle; h != NULL; h = h->next)
+        CHECK(pthread_cond_signal(&h->wake) == 0);
+    while (pool->hand_count > 0)
+        CHECK(pthread_cond_wait(&pool->gone, &pool->m) == 0);
+    CHECK(pthread_mutex_unlock(&pool->m) == 0);
+    CHECK(pthread_cond_destroy(&pool->gone) == 0);
+    CHECK(pthread_mutex_destroy(&pool->m) == 0);
+    mem_free(pool);
 }
