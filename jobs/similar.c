@@ -447,8 +447,10 @@ run(struct mr_driver *d, const char *stage, const char *input, const char *outpu
         }
         rc = mr_run(d, &r);
     }
-    if (rc == 0)
+    if (rc == 0) {
         printf("%s seconds %.4f\n", stage, mr_seconds(d));
+        fflush(stdout);
+    }
     free(sides);
     free(text);
     return rc;
