@@ -1,5 +1,7 @@
 #include "libmr/bench_plot.h"
 
+#include <math.h>
+
 #define WIDTH 960
 #define HEIGHT 420
 #define TOP 60
@@ -24,6 +26,19 @@ put_text(FILE *out, const char *text)
             fprintf(out, "&#%d;", *text);
         else
             fputc(*text, out);
+}
+
+/* The least value not below v whose quarters are short numbers. */
+static double
+axis_top(double v)
+{
+    static const double steps[] = { 1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10 };
+    double unit = pow(10, floor(log10(v / 4)));
+    size_t i = 0;
+
+    while (i + 1 < sizeof steps / sizeof *steps && 4 * steps[i] * unit < v)
+        i++;
+    return 4 * steps[i] * unit;
 }
 
 static void
@@ -93,7 +108,8 @@ bench_plot_write(FILE *out, const char *title, const struct bench_row *rows, siz
         top = rows[r].speed_up > top ? rows[r].speed_up : top;
     }
     top = most / rows[0].nodes > top ? most / rows[0].nodes : top;
-    slowest *= 1.05;
+    top = axis_top(top);
+    slowest = axis_top(slowest * 1.05 / 1000) * 1000;
     fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" font-family=\"sans-serif\" "
             "font-size=\"12\">\n<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n<text x=\"%d\" y=\"24\" font-size=\"15\">",
             WIDTH, HEIGHT, LEFT);

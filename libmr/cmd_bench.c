@@ -7,6 +7,7 @@
  * parent opens no connection, so that it may fork.
  */
 #include <jansson.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,12 +136,11 @@ add_job(struct mr_cmd *c, char *id, struct arena *a, struct told_run *t, struct 
     return RC_OK;
 }
 
-/* A directory below the home directory, with nothing in it, in which the run's output goes. */
+/* The directory below the home directory in which the run's output goes, made with nothing in it. */
 static enum rc
-make_place(struct mr_cmd *c, struct fs *fs, struct arena *a, char **ret, struct why *why)
+make_place(struct mr_cmd *c, struct fs *fs, const char *name, struct arena *a, char **ret, struct why *why)
 {
-    char *name = arena_printf(a, ".mr-bench-%016llx", (unsigned long long)rng_u64(c->w.rng));
-    char *path = name ? plan_absolute(a, c->user, name) : NULL;
+    char *path = plan_absolute(a, c->user, name);
     enum rc rc;
 
     if (path == NULL)
@@ -169,7 +169,7 @@ run_once(const struct bench *b, const char *output, struct job_ids *ids, double 
 
 /* One run on so many nodes; the exit status. */
 static int
-child(const struct bench *b, uint32_t nodes, struct told_run *t)
+child(const struct bench *b, uint32_t nodes, const char *name, struct told_run *t)
 {
     struct mr_cmd *c = b->c;
     struct job_ids *ids = mem_zalloc(sizeof *ids);
@@ -187,7 +187,7 @@ child(const struct bench *b, uint32_t nodes, struct told_run *t)
     c->conf.trackers_max = nodes;
     if ((rc = ask_slots(c, nodes, &ids->a, t->slots, &why)) != RC_OK ||
         (rc = fs_open(&c->w, &c->conf, NULL, c->user, &fs, &why)) != RC_OK ||
-        (rc = make_place(c, fs, &ids->a, &place, &why)) != RC_OK) {
+        (rc = make_place(c, fs, name, &ids->a, &place, &why)) != RC_OK) {
         status = mr_complain(&why);
         goto out;
     }
@@ -195,6 +195,8 @@ child(const struct bench *b, uint32_t nodes, struct told_run *t)
         goto out;
     for (size_t i = 0; i < ids->n && rc == RC_OK; i++)
         rc = add_job(c, ids->ids[i], &ids->a, t, &why);
+    if (ids->n > 1)
+        t->name[strcspn(t->name, ":")] = '\0';     /* a driver's: the job, not its first stage */
     bench_end(&t->run, ms);
     status = rc == RC_OK ? MR_DONE : mr_complain(&why);
 out:
@@ -224,13 +226,15 @@ copy_out(FILE *from, FILE *to)
 
 /* In the new process: what the job prints is kept for the case that it fails; then the end. */
 static _Noreturn void
-be_child(const struct bench *b, uint32_t nodes, FILE *said, FILE *told)
+be_child(const struct bench *b, uint32_t nodes, const char *place, FILE *said, FILE *told)
 {
     struct told_run t = { .name = "" };
     int status = MR_FAILED;
 
+    (void)signal(SIGINT, SIG_DFL);
+    (void)signal(SIGTERM, SIG_DFL);
     if (dup2(fileno(said), STDOUT_FILENO) >= 0 && dup2(fileno(said), STDERR_FILENO) >= 0 &&
-        (status = child(b, nodes, &t)) == MR_DONE &&
+        (status = child(b, nodes, place, &t)) == MR_DONE &&
         (fwrite(&t, sizeof t, 1, told) != 1 || fflush(told) != 0))
         status = MR_FAILED;
     (void)fflush(stdout);
@@ -238,25 +242,55 @@ be_child(const struct bench *b, uint32_t nodes, FILE *said, FILE *told)
     _exit(status);
 }
 
+/* What a run left that was ended by a signal, in a process of its own for the same reason as the run. */
+static void
+clean_up(const struct bench *b, const char *place)
+{
+    struct mr_cmd *c = b->c;
+    struct fs *fs = NULL;
+    struct arena a;
+    struct why why;
+    bool deleted;
+    char *path;
+    pid_t pid = fork();
+
+    if (pid != 0) {
+        (void)waitpid(pid, NULL, 0);    /* what it could not do it said itself */
+        return;
+    }
+    arena_init(&a, ARENA);
+    if ((path = plan_absolute(&a, c->user, place)) == NULL || fs_open(&c->w, &c->conf, NULL, c->user, &fs, &why) != RC_OK ||
+        fs_delete(fs, path, true, &deleted, &why) != RC_OK)
+        fprintf(stderr, "mr: %s is left in your home directory\n", place);
+    _exit(0);
+}
+
 static int
 run_child(const struct bench *b, uint32_t nodes, struct told_run *ret)
 {
     FILE *said = tmpfile(), *told = tmpfile();
     int status = MR_FAILED, how;
+    char place[40];
     pid_t pid;
+
+    (void)snprintf(place, sizeof place, ".mr-bench-%016llx", (unsigned long long)rng_u64(b->c->w.rng));
 
     if (said == NULL || told == NULL) {
         fprintf(stderr, "mr: no temporary file can be made\n");
         goto out;
     }
     (void)fflush(NULL);                 /* or the child writes it too */
+    (void)signal(SIGINT, SIG_IGN);      /* a signal ends the run; what it leaves is removed here */
+    (void)signal(SIGTERM, SIG_IGN);
     if ((pid = fork()) == 0)
-        be_child(b, nodes, said, told);
+        be_child(b, nodes, place, said, told);
     if (pid < 0 || waitpid(pid, &how, 0) != pid) {
         fprintf(stderr, "mr: no process can be started\n");
         goto out;
     }
     status = WIFEXITED(how) ? WEXITSTATUS(how) : MR_FAILED;
+    if (!WIFEXITED(how))
+        clean_up(b, place);
     rewind(told);
     if (status == MR_DONE && fread(ret, sizeof *ret, 1, told) != 1)
         status = MR_FAILED;
@@ -265,6 +299,8 @@ run_child(const struct bench *b, uint32_t nodes, struct told_run *ret)
         fprintf(stderr, "mr: bench: the run with --nodes %u has failed\n", nodes);
     }
 out:
+    (void)signal(SIGINT, SIG_DFL);
+    (void)signal(SIGTERM, SIG_DFL);
     if (said != NULL)
         (void)fclose(said);             /* it goes with its last descriptor */
     if (told != NULL)
