@@ -158,6 +158,7 @@ commit_if_done(struct jt_core *c, struct jt_job *j, const struct jt_now *now)
 void
 jt_core_resume(struct jt_core *c, struct jt_job *j, const struct jt_now *now)
 {
+    j->was_loaded = true;
     commit_if_done(c, j, now);
     jt_core_push_work(c, j, now);
 }
@@ -552,8 +553,10 @@ jt_core_tick(struct jt_core *c, const struct jt_now *now)
         if (!t->lost && now->mono_ms >= t->seen_ms + c->dead_tracker_ms)
             lose_tracker(c, t, "its tracker is lost", now);
     DL_FOREACH(c->jobs, j)
-        if (j->work_again_ms != 0 && now->mono_ms >= j->work_again_ms)
+        if (j->work_again_ms != 0 && now->mono_ms >= j->work_again_ms) {
+            j->work_again_ms = 0;       /* whatever it waits for else pushes it */
             jt_core_push_work(c, j, now);
+        }
 }
 
 uint64_t

@@ -7,6 +7,7 @@
 
 #define AGAIN_MS 1000
 #define CLEAN_AGAIN_MS 30000
+#define LATE_MS 60000       /* a call of a JobTracker that died may come so late, and make the work directory anew */
 #define TRIES_MAX 100               /* of what failed for a reason that may pass, or may not */
 
 void
@@ -89,7 +90,7 @@ jt_core_push_work(struct jt_core *c, struct jt_job *j, const struct jt_now *now)
         j->preparing = push(c, j, WORK_PREPARE, now);
     else if (j->state == JOB_COMMITTING)
         j->committing = push(c, j, WORK_COMMIT, now);
-    else if (over && !j->cleaned && j->live_count == 0)
+    else if (over && !j->cleaned && j->live_count == 0 && now->mono_ms >= j->work_again_ms)
         j->cleaning = push(c, j, WORK_CLEAN, now);
 }
 
@@ -159,6 +160,11 @@ jt_core_cleaned(struct jt_core *c, const struct jt_now *now, uint64_t job, enum 
     j->cleaning = false;
     if (rc != RC_OK && !is_final(rc)) {
         j->work_again_ms = now->mono_ms + CLEAN_AGAIN_MS;
+        return;
+    }
+    if (j->was_loaded && !j->was_cleaned) {
+        j->was_cleaned = true;
+        j->work_again_ms = now->mono_ms + LATE_MS;
         return;
     }
     j->cleaned = true;

@@ -93,6 +93,8 @@ struct jt_job {
     uint8_t submit_id[JT_SUBMIT_ID_BYTES], token[JT_TOKEN_BYTES];
     unsigned state;
     bool cleaned;                       /* over, and nothing of it is left but its output */
+    bool was_loaded;                    /* an earlier run of the JobTracker had it, */
+    bool was_cleaned;                   /* so its work directory is deleted twice */
     bool preparing, cleaning, committing;       /* handed out; one at a time */
     bool prepared;                      /* this run's JobTracker has made its work directory */
     uint32_t work_tries;                /* of this run, that failed */

@@ -4,6 +4,38 @@
 #include "tests/unit/jt_world.h"
 #include "tests/unit/suites.h"
 
+START_TEST(work_directory_of_a_job_from_before_a_restart_is_deleted_twice)
+{
+    struct jt_world w;
+    struct jt_job *j;
+    struct jt_work *work;
+    uint64_t number;
+
+    world_init(&w);
+    number = world_submit(&w, 1, 1, "")->number;
+    world_restart(&w);
+    jt_work_free(jt_core_take_work(&w.core));           /* to be prepared again */
+    ck_assert_ptr_nonnull(j = jt_core_find_job(&w.core, number));
+    jt_core_prepared(&w.core, &w.now, number, RC_OK, NULL);
+    ck_assert(jt_core_kill(&w.core, &w.now, j, "test"));
+    ck_assert_ptr_nonnull(work = jt_core_take_work(&w.core));
+    ck_assert_int_eq(work->kind, WORK_CLEAN);
+    jt_work_free(work);
+    jt_core_cleaned(&w.core, &w.now, number, RC_OK);
+    ck_assert(!j->cleaned);                             /* a call of the run before may be on its way */
+    jt_core_tick(&w.core, &w.now);
+    ck_assert_ptr_null(jt_core_take_work(&w.core));
+    w.now.mono_ms += 60000;
+    jt_core_tick(&w.core, &w.now);
+    ck_assert_ptr_nonnull(work = jt_core_take_work(&w.core));
+    ck_assert_int_eq(work->kind, WORK_CLEAN);
+    jt_work_free(work);
+    jt_core_cleaned(&w.core, &w.now, number, RC_OK);
+    ck_assert(j->cleaned);
+    world_fini(&w);
+}
+END_TEST
+
 Suite *suite_jt_restart(void);
 
 #define OK TT_ENDED_REQUEST__HOW__SUCCEEDED
@@ -225,6 +257,7 @@ suite_jt_restart(void)
     tcase_add_test(t, killed_job_stays_killed_and_its_attempts_are_ended);
     tcase_add_test(t, reduce_waits_for_the_work_directory_of_this_run);
     tcase_add_test(t, log_counters_and_reason_of_an_attempt_are_kept);
+    tcase_add_test(t, work_directory_of_a_job_from_before_a_restart_is_deleted_twice);
     suite_add_tcase(s, t);
     return s;
 }
