@@ -21,7 +21,7 @@
 
 #include "files.h"
 #include "linear.h"
-#include "plot.h"
+#include "rounds.h"
 
 #define STEPS 12                /* that a search tries: R 2^2 and down */
 #define EPOCHS_MAX 100000
@@ -389,29 +389,6 @@ write_model(const void *arg, FILE *f)
     put_numbers(f, "seconds", s->seconds, s->done);
 }
 
-static void
-write_table(const void *arg, FILE *f)
-{
-    const struct descent *s = arg;
-    fprintf(f, "epoch\tloss\tseconds\n");
-    for (size_t i = 0; i < s->done; i++)
-        fprintf(f, "%zu\t%.17g\t%.4f\n", i + 1, s->losses[i], s->seconds[i]);
-}
-
-static void
-write_plot(const void *arg, FILE *f)
-{
-    const struct descent *s = arg;
-    struct plot p = { .title = "Loss by epoch", .x_name = "epoch", .y_name = "loss", .count = 1 };
-    double *x = calloc(s->done + 1, sizeof *x);
-
-    for (size_t i = 0; x && i < s->done; i++)
-        x[i] = (double)i + 1;
-    p.series[0] = (struct plot_series){ s->kind, x, s->losses, x ? s->done : 0 };
-    plot_write(&p, f);
-    free(x);
-}
-
 /* Go on from model.txt if it is there: 0, or -1 after saying why not. */
 static int
 resume(struct descent *s)
@@ -460,6 +437,7 @@ converged(const struct descent *s)
 static int
 descend(struct descent *s)
 {
+    struct rounds rounds;
     double step;
 
     while (s->done < (size_t)s->epochs && !converged(s)) {
@@ -481,8 +459,8 @@ descend(struct descent *s)
             return -1;
     }
     printf("%s after %zu epochs\n", converged(s) ? "converged" : "stopped", s->done);
-    return files_save(s->d, s->directory, "loss.tsv", write_table, s) != 0 ||
-           files_save(s->d, s->directory, "loss.svg", write_plot, s) != 0 ? -1 : 0;
+    rounds = (struct rounds){ "epoch", "loss", "loss", s->kind, s->losses, s->seconds, s->done };
+    return rounds_save(s->d, s->directory, &rounds);
 }
 
 static int

@@ -22,7 +22,7 @@
 #include <stdlib.h>
 
 #include "files.h"
-#include "plot.h"
+#include "rounds.h"
 
 #define BLOCK 256               /* points whose distances are worked out side by side: their columns stay in the first
                                    cache */
@@ -353,30 +353,6 @@ write_centres(const void *arg, FILE *f)
         fprintf(f, "%.17g%c", s->centres[i], i % s->dims == s->dims - 1 ? '\n' : ',');
 }
 
-static void
-write_table(const void *arg, FILE *f)
-{
-    const struct clustering *s = arg;
-
-    fprintf(f, "iteration\tinertia\tseconds\n");
-    for (size_t i = 0; i < s->done; i++)
-        fprintf(f, "%zu\t%.17g\t%.4f\n", i + 1, s->inertia[i], s->seconds[i]);
-}
-
-static void
-write_plot(const void *arg, FILE *f)
-{
-    const struct clustering *s = arg;
-    struct plot p = { .title = "Inertia by iteration", .x_name = "iteration", .y_name = "sum of squared distances", .count = 1 };
-    double *x = calloc(s->done + 1, sizeof *x);
-
-    for (size_t i = 0; x && i < s->done; i++)
-        x[i] = (double)i + 1;
-    p.series[0] = (struct plot_series){ s->form, x, s->inertia, x ? s->done : 0 };
-    plot_write(&p, f);
-    free(x);
-}
-
 /* A.txt as it is: 1, 0 when it is not there, -1. */
 static int
 load_centres(struct clustering *s, const char *path)
@@ -576,6 +552,7 @@ cluster(struct mr_driver *d)
 {
     static struct clustering s;     /* one driver in a process */
     long iterations = strtol(mr_driver_option(d, "kmeans.iterations", "20"), NULL, 10);
+    struct rounds rounds;
 
     s.d = d;
     s.directory = files_directory(d);
@@ -592,8 +569,8 @@ cluster(struct mr_driver *d)
     (void)snprintf(s.b_path, sizeof s.b_path, "%s/B", s.directory);
     if (begin(&s) != 0 || iterate(&s, iterations, strtod(mr_driver_option(d, "kmeans.tolerance", "1e-4"), NULL)) != 0)
         return 1;
-    return files_save(d, s.directory, "inertia.tsv", write_table, &s) != 0 ||
-           files_save(d, s.directory, "inertia.svg", write_plot, &s) != 0;
+    rounds = (struct rounds){ "iteration", "inertia", "sum of squared distances", s.form, s.inertia, s.seconds, s.done };
+    return rounds_save(d, s.directory, &rounds) != 0;
 }
 
 MR_DRIVER(cluster)

@@ -26,7 +26,8 @@ struct cutting {
     unsigned field;
     struct mr_bytes bounds[PARTS_MAX];      /* by range: part i has values below bounds[i] */
     uint32_t bound_count;
-    uint32_t row;                           /* round-robin: of this map */
+    uint32_t row;                           /* round-robin: of this map; sample: taken of the run */
+    uint64_t last;                          /* sample: number of the line before */
 };
 
 static void
@@ -70,6 +71,26 @@ sample_line(struct mr_task *t, const struct mr_rec *rec)
 
 MR_MAP_EACH(sample, sample_line)
 
+/* What a map sends of them: more than the smallest SAMPLE of each sorted run cannot be in the sample. */
+static void
+keep_smallest(struct mr_task *t, struct mr_bytes key, struct mr_values *values)
+{
+    struct cutting *c = t->state;
+    struct mr_bytes v;
+    uint64_t number;
+
+    memcpy(&number, key.p, sizeof number);
+    number = __builtin_bswap64(number);
+    if (number < c->last)                   /* the next run begins */
+        c->row = 0;
+    c->last = number;
+    while (mr_next(t, values, &v))
+        if (c->row < SAMPLE) {
+            c->row++;
+            mr_emit(t, key.p, key.n, v.p, v.n);
+        }
+}
+
 static void
 take_first(struct mr_task *t, struct mr_bytes key, struct mr_values *values)
 {
@@ -84,7 +105,7 @@ take_first(struct mr_task *t, struct mr_bytes key, struct mr_values *values)
         }
 }
 
-MR_STAGE(sample, .map = sample, .reduce = take_first, .setup = setup)
+MR_STAGE(sample, .map = sample, .combine = keep_smallest, .reduce = take_first, .setup = setup)
 
 /* Key: the part, then the line's place, so that a part's lines stay in the table's order. */
 static void

@@ -18,7 +18,7 @@
 
 #include "files.h"
 #include "linear.h"
-#include "plot.h"
+#include "rounds.h"
 
 /* ---- the shuffle ---- */
 
@@ -218,34 +218,11 @@ write_model(const void *arg, FILE *f)
     fputc('\n', f);
 }
 
-static void
-write_table(const void *arg, FILE *f)
-{
-    const struct descent *s = arg;
-
-    fprintf(f, "epoch\tloss\tseconds\n");
-    for (size_t i = 0; i < s->done; i++)
-        fprintf(f, "%zu\t%.17g\t%.4f\n", i + 1, s->losses[i], s->seconds[i]);
-}
-
-static void
-write_plot(const void *arg, FILE *f)
-{
-    const struct descent *s = arg;
-    struct plot p = { .title = "Loss by epoch", .x_name = "epoch", .y_name = "mean loss on the way", .count = 1 };
-    double *x = calloc(s->done + 1, sizeof *x);
-
-    for (size_t i = 0; x && i < s->done; i++)
-        x[i] = (double)i + 1;
-    p.series[0] = (struct plot_series){ s->kind, x, s->losses, x ? s->done : 0 };
-    plot_write(&p, f);
-    free(x);
-}
-
 static int
 descend(struct descent *s)
 {
     double rate = files_number(s->d, "sgd.rate", "0.1"), *sums = calloc(s->n + 2, sizeof *sums);
+    struct rounds rounds;
     struct mr_bytes b;
     char text[32];
     int rc = sums ? 0 : -1;
@@ -263,9 +240,10 @@ descend(struct descent *s)
         fflush(stdout);
     }
     free(sums);
-    return rc != 0 || files_save(s->d, s->directory, "model.txt", write_model, s) != 0 ||
-           files_save(s->d, s->directory, "loss.tsv", write_table, s) != 0 ||
-           files_save(s->d, s->directory, "loss.svg", write_plot, s) != 0 ? -1 : 0;
+    if (rc != 0 || files_save(s->d, s->directory, "model.txt", write_model, s) != 0)
+        return -1;
+    rounds = (struct rounds){ "epoch", "loss", "mean loss on the way", s->kind, s->losses, s->seconds, s->done };
+    return rounds_save(s->d, s->directory, &rounds);
 }
 
 static int
