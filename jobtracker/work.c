@@ -188,11 +188,35 @@ jt_work_prepare(struct jt_hand *h, const struct jt_work *w, struct why *why)
     return rc;
 }
 
+/* The winners' files and _SUCCESS, by one rename, as the output. */
+static enum rc
+put_in_place(struct jt_hand *h, const struct jt_work *w, struct arena *a, struct why *why)
+{
+    char *out = arena_printf(a, "%s/out", w->work);
+    enum rc rc;
+
+    if (out == NULL)
+        return why_rc(why, RC_NOMEM);
+    if ((rc = make_out(h, w, a, why)) != RC_OK)
+        return rc;
+    for (size_t i = 0; i < w->part_count; i++) {
+        if ((rc = gather(h, w, w->parts[i], a, why)) != RC_OK ||
+            (w->more[i] && (rc = gather_more(h, w, i, a, why)) != RC_OK))
+            return rc;
+        CRASH_POINT(jt_gathered);
+    }
+    CRASH_POINT(jt_before_rename);
+    if ((rc = fs_rename_to(h->fs, out, w->output, old_bug(OLD_BUG_OUTPUT_OVERWRITTEN), why)) == RC_EXISTS)
+        rc = why_set(why, RC_EXISTS, "%s was made by somebody else while the job ran", w->output);
+    CRASH_POINT(jt_after_rename);
+    return rc;
+}
+
 enum rc
 jt_work_commit(struct jt_hand *h, const struct jt_work *w, struct why *why)
 {
+    struct why ignored;
     struct arena a;
-    char *out;
     bool done;
     enum rc rc;
 
@@ -200,25 +224,11 @@ jt_work_commit(struct jt_hand *h, const struct jt_work *w, struct why *why)
         return rc;
     arena_init(&a, WORK_ARENA);
     CRASH_POINT(jt_committing);
-    if ((rc = is_committed(h, w, &a, &done, why)) != RC_OK || done || (rc = make_out(h, w, &a, why)) != RC_OK)
-        goto out;
-    for (size_t i = 0; i < w->part_count; i++) {
-        if ((rc = gather(h, w, w->parts[i], &a, why)) != RC_OK ||
-            (w->more[i] && (rc = gather_more(h, w, i, &a, why)) != RC_OK))
-            goto out;
-        CRASH_POINT(jt_gathered);
-    }
-    CRASH_POINT(jt_before_rename);
-    rc = RC_NOMEM;
-    if ((out = arena_printf(&a, "%s/out", w->work)) == NULL)
-        (void)why_rc(why, rc);
-    else if ((rc = fs_rename_to(h->fs, out, w->output, old_bug(OLD_BUG_OUTPUT_OVERWRITTEN), why)) == RC_EXISTS &&
-             is_committed(h, w, &a, &done, why) == RC_OK && done)
-        rc = RC_OK;                 /* the reply of an earlier rename was lost */
-    else if (rc == RC_EXISTS)
-        rc = why_set(why, RC_EXISTS, "%s was made by somebody else while the job ran", w->output);
-    CRASH_POINT(jt_after_rename);
-out:
+    if ((rc = is_committed(h, w, &a, &done, why)) == RC_OK && !done)
+        rc = put_in_place(h, w, &a, why);
+    /* A rename of an earlier try may have had its effect after we looked: its reply was lost, or its JobTracker. */
+    if ((rc == RC_EXISTS || rc == RC_NOT_FOUND) && is_committed(h, w, &a, &done, &ignored) == RC_OK && done)
+        rc = RC_OK;
     arena_fini(&a);
     return rc;
 }

@@ -621,7 +621,8 @@ nn_core_group(struct nn_core *core, struct nn_post **posts, size_t n)
     g->lost = false;
     g->row_count = 0;
     nn_txlog_begin(&g->row);
-    if (nn_exec(&core->db, SQL_BEGIN, &why) != RC_OK)
+    /* To write from the start: a reader that met half an index holds the lock for a moment, and here it is waited for. */
+    if (nn_exec(&core->db, SQL_BEGIN_GROUP, &why) != RC_OK)
         lose(g, &why);
     run_periodic(core);         /* before the calls: what they hurry waits for the next group */
     CRASH_POINT(nn_group_begun);

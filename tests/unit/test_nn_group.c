@@ -1,10 +1,12 @@
 /* Groups, the log, the retry cache, restarts. */
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/clock.h"
 #include "core/base/mem.h"
 #include "core/base/rng.h"
 #include "core/io/queue.h"
+#include "core/io/thread.h"
 #include "core/proto/ids.h"
 #include "namenode/core.h"
 #include "namenode/edit.h"
@@ -17,6 +19,11 @@
 Suite *suite_nn_group(void);
 
 static struct nn_fixture f;
+
+/* Another connection that has the right to write until somebody waits for it. */
+static struct threads waiting;
+static struct threads_ops waiting_ops;
+static sqlite3 *holder;
 
 static void setup(void) { fixture_open(&f); }
 static void teardown(void) { fixture_close(&f); }
@@ -352,6 +359,35 @@ START_TEST(work_hurried_in_a_lost_group_is_not_tried_again_at_once)
 }
 END_TEST
 
+static void
+holder_ends(struct threads *t, uint64_t deadline_ms)
+{
+    (void)t, (void)deadline_ms;
+    if (sqlite3_get_autocommit(holder) == 0)
+        ck_assert_int_eq(sqlite3_exec(holder, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+}
+
+START_TEST(connection_that_holds_the_lock_for_a_moment_costs_no_group)
+{
+    sqlite3_vfs *vfs = NULL;
+    char path[200];
+
+    waiting_ops = *threads_posix()->ops;
+    waiting_ops.sleep_until = holder_ends;
+    waiting.ops = &waiting_ops;
+    f.world.threads = &waiting;
+    fixture_reopen(&f);
+    (void)snprintf(path, sizeof path, "%s", sqlite3_db_filename(f.nn->core->db.sql, "main"));
+    ck_assert_int_eq(sqlite3_file_control(f.nn->core->db.sql, "main", SQLITE_FCNTL_VFS_POINTER, &vfs), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_open_v2(path, &holder, SQLITE_OPEN_READWRITE, vfs->zName), SQLITE_OK);
+    ck_assert_int_eq(sqlite3_exec(holder, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    ck_assert_int_eq(fixture_mkdirs(&f, "root", "/a", 0755, NULL), RC_OK);
+    ck_assert_int_eq(sqlite3_close(holder), SQLITE_OK);
+    ck_assert(fixture_exists(&f, "/a"));
+    fixture_check_replay(&f);
+}
+END_TEST
+
 START_TEST(second_namenode_on_the_same_folder_is_refused_by_name)
 {
     struct nn_options o = { .conf = &f.conf, .superuser = "root" };
@@ -459,6 +495,7 @@ suite_nn_group(void)
     tcase_add_test(c, call_of_a_lost_group_that_is_asked_again_runs);
     tcase_add_test(c, work_hurried_in_a_lost_group_is_not_tried_again_at_once);
     tcase_add_test(c, disk_that_is_full_at_the_commit_undoes_the_group_and_the_namenode_goes_on);
+    tcase_add_test(c, connection_that_holds_the_lock_for_a_moment_costs_no_group);
     tcase_add_test(c, second_namenode_on_the_same_folder_is_refused_by_name);
     tcase_add_test(c, database_of_another_version_is_refused_with_both_versions);
     tcase_add_test(c, identity_and_numbers_survive_a_restart);
