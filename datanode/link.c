@@ -192,6 +192,10 @@ try_register(struct dn_link *l, struct why *why)
     enum rc rc;
 
     arena_init(&arena, DN_ARENA);
+    mutex_lock(l->dn->w.threads, l->mu);
+    while (l->deleting && !l->stop)     /* no deletion of the last registration reaches into this one */
+        (void)cond_wait(l->dn->w.threads, l->changed, l->mu, FOREVER);
+    mutex_unlock(l->dn->w.threads, l->mu);
     if ((rc = ask_to_register(l, &arena, &asked, &reply, why)) != RC_OK)
         goto out;
     CRASH_POINT(dn_registering);

@@ -20,6 +20,7 @@ struct dn_link {
     bool stop;
     uint64_t epoch;                     /* 0: not registered */
     uint64_t registrations;
+    bool deleting;                      /* the worker carries out an order of this registration */
     bool full[DN_VOLUMES_MAX];          /* a full report is due */
     struct queue *work;                 /* struct dn_task: deletions */
     struct thread *keeper, *reporter, *taker, *worker;

@@ -123,6 +123,30 @@ copy_start(struct dn_task *task)
 
 /* --- Deletions. */
 
+/*
+ * May this order be carried out now?  Only in the registration in which it was given: with the next one the NameNode
+ * forgets what it ordered, believes the report, and may order another replica away.  True: end_deletion must follow.
+ */
+static bool
+begin_deletion(struct dn_link *l, const struct dn_task *task)
+{
+    bool may;
+
+    mutex_lock(l->dn->w.threads, l->mu);
+    may = l->deleting = !l->stop && task->epoch == l->epoch;
+    mutex_unlock(l->dn->w.threads, l->mu);
+    return may;
+}
+
+static void
+end_deletion(struct dn_link *l)
+{
+    mutex_lock(l->dn->w.threads, l->mu);
+    l->deleting = false;
+    cond_broadcast(l->dn->w.threads, l->changed);
+    mutex_unlock(l->dn->w.threads, l->mu);
+}
+
 void
 dn_link_worker(void *arg)
 {
@@ -143,8 +167,8 @@ dn_link_worker(void *arg)
             continue;
         task = item;
 
-        /* On the way out what is queued stays: the NameNode orders it again. */
-        if (!dn_link_stopping(l)) {
+        /* Otherwise it stays: the NameNode orders it again. */
+        if (begin_deletion(l, task)) {
             rc = dn_store_delete(l->dn->store, task->id, task->stamp, task->volume, task->keep_ms, &why);
             if (rc == RC_OK)
                 log_info(task->keep_ms > 0 ? "replica_set_aside" : "replica_deleted",
@@ -152,6 +176,7 @@ dn_link_worker(void *arg)
             else if (rc != RC_REPLICA_NOT_FOUND)
                 log_info("replica_not_deleted", "block=%" PRId64 " rc=%s reason=\"%s\"", (int64_t)task->id.v,
                          rc_name(rc), why.text);
+            end_deletion(l);
         }
         mem_free(task);
     }
