@@ -32,7 +32,7 @@ DEEDS = {
     "kill": ("mapreduce.task.timeout", SILENCE_S, {}),
     "disk": ("millrace.task.local.bytes", 0.5, {"mapreduce.task.timeout": "20s"}),
     "files": ("millrace.task.local.bytes", 0.5, {"mapreduce.task.timeout": "20s"}),
-    "open": ("more than 1000 intermediate files", 20, {"mapreduce.task.timeout": "20s"}),
+    "open": ("more than 1000 intermediate files", 1, {"mapreduce.task.timeout": "20s"}),
     "sockets": ("SIGABRT", 0, {}),
     "deaf": ("does not take what is sent|intermediate files", 5, {"mapreduce.task.timeout": "20s"}),
     "babble": ("cannot be decoded", 0, {}),
