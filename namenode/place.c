@@ -1,6 +1,8 @@
 #include "namenode/place.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/base/mem.h"
@@ -46,46 +48,41 @@ static uint64_t node_room(const struct nn_node *n)
     return most;
 }
 
+/* "ADDRESS: what speaks against it", after a space or, behind another, "; ". */
+PRINTF(3, 4) static bool
+refuse(struct buf *refusals, const struct nn_node *n, const char *fmt, ...)
+{
+    char text[96];
+    va_list ap;
+
+    if (refusals == NULL)
+        return false;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    buf_printf(refusals, "%s %s: %s", refusals->n > 0 ? ";" : "", n->address, text);
+    return false;
+}
+
 /* Does n fit at all?  Says why not. */
 static bool node_fits(const struct nn_place_ask *ask, const struct nn_node *n, struct buf *refusals)
 {
     uint64_t silent_s = ask->now_ms > n->heard_ms ? (ask->now_ms - n->heard_ms) / 1000 : 0;
-    uint64_t room, need;
+    uint64_t room = node_room(n), need = ask->bytes > 0 ? ask->bytes : 1;
 
-    if (!nn_node_is_live(n)) {
-        if (refusals != NULL)
-            buf_printf(refusals, "\n%s: %s, silent for %" PRIu64 " s", n->address,
-                       n->registered ? "dead" : "not registered since the NameNode started", silent_s);
-        return false;
-    }
-    if (among(n, ask->exclude, ask->exclude_count)) {
-        if (refusals != NULL)
-            buf_printf(refusals, "\n%s: excluded by the client", n->address);
-        return false;
-    }
-    if (among(n, ask->have, ask->have_count)) {
-        if (refusals != NULL)
-            buf_printf(refusals, "\n%s: has a replica already", n->address);
-        return false;
-    }
-    if (nn_node_is_stale(n, ask->now_ms, ask->stale_ms)) {
-        if (refusals != NULL)
-            buf_printf(refusals, "\n%s: stale, silent for %" PRIu64 " s", n->address, silent_s);
-        return false;
-    }
-    if (n->admin != NN_NORMAL) {
-        if (refusals != NULL)
-            buf_printf(refusals, "\n%s: %s", n->address,
-                       n->admin == NN_DECOMMISSIONED ? "decommissioned" : "being decommissioned");
-        return false;
-    }
-    room = node_room(n);
-    need = ask->bytes > 0 ? ask->bytes : 1;
-    if (room < need) {
-        if (refusals != NULL)
-            buf_printf(refusals, "\n%s: %" PRIu64 " bytes free, %" PRIu64 " needed", n->address, room, need);
-        return false;
-    }
+    if (!nn_node_is_live(n))
+        return refuse(refusals, n, "%s, silent for %" PRIu64 " s",
+                      n->registered ? "dead" : "not registered since the NameNode started", silent_s);
+    if (among(n, ask->exclude, ask->exclude_count))
+        return refuse(refusals, n, "excluded by the client");
+    if (among(n, ask->have, ask->have_count))
+        return refuse(refusals, n, "has a replica already");
+    if (nn_node_is_stale(n, ask->now_ms, ask->stale_ms))
+        return refuse(refusals, n, "stale, silent for %" PRIu64 " s", silent_s);
+    if (n->admin != NN_NORMAL)
+        return refuse(refusals, n, "%s", n->admin == NN_DECOMMISSIONED ? "decommissioned" : "being decommissioned");
+    if (room < need)
+        return refuse(refusals, n, "%" PRIu64 " bytes free, %" PRIu64 " needed", room, need);
     return true;
 }
 

@@ -32,8 +32,8 @@ struct nn_place_ask {
 
 /*
  * Choose up to ask->count storages, each on a node of its own; returns how many
- * were found.  refusals (may be NULL) gets "\nhost:port: reason" for each node
- * that did not fit.
+ * were found.  refusals (may be NULL) gets " host:port: reason" for each node
+ * that did not fit, with ";" between them.
  */
 size_t nn_place_plan(const struct nn_nodes *t, const struct nn_place_ask *ask, struct rng *rng,
                      struct nn_storage **ret, struct buf *refusals);

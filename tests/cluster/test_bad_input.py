@@ -146,10 +146,17 @@ class FullDisks(unittest.TestCase):
         r = c.dfs("put", big, "/big", check=False, timeout=300)
         self.assertEqual(r.returncode, 1)
         node, volume = re.escape(c.ps()["dn1"]["rpc"]), re.escape(os.path.join(c.dir, "dn1"))
-        self.assertRegex(r.stderr, f"could only be written to 0 of the 1 minReplication nodes.*{node}|"
+        self.assertRegex(r.stderr, f"could only be written to 0 of the 1 minReplication nodes.* {node}: [0-9]+ bytes free|"
                          f"first bad node {node}: no volume has room for [0-9]+ bytes: {volume} has [0-9]+")
         self.assertEqual(c.dfs("cat", "/first", binary=True).stdout, pattern(16 << 20, 2))
-        c.dfs("rm", "-r", "-f", "-skipTrash", "/big", "/first", "/big._COPYING_")
+        wait_for("space to come back", lambda: c.dfs("put", "-f", little, "/second", check=False).returncode == 0, 60)
+        c.dfs("put", "-", "/third", stdin=pattern(8 << 20), binary=True)
+
+        def refused():      # by the NameNode, once a heartbeat told it: /third left no room for a block
+            return re.search(f"0 of the 1 minReplication nodes.* {node}: [0-9]+ bytes free, {8 << 20} needed",
+                             c.dfs("put", little, "/fourth", check=False).stderr)
+        wait_for("the NameNode to name the node", refused)
+        c.dfs("rm", "-r", "-f", "-skipTrash", "/big", "/first", "/second", "/third", "/fourth", "/big._COPYING_")
         wait_for("space to come back", lambda: c.dfs("put", little, "/again", check=False).returncode == 0, 60)
         self.assertTrue(all(m["state"] == "running" for m in c.ps().values()))
         record("disk-full-dn", "tests/cluster/test_bad_input.py", {"lost": 0, "node and volume": "named", "deletes": "admitted"}, long=True)

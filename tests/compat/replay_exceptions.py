@@ -68,6 +68,7 @@ MEANT = {
     21: "/.reserved is not shown as a directory", 41: "/.reserved is not shown as a directory",
     96: "there are no erasure coding policies", 144: "there are no erasure coding policies",
     99: "the recording had open files of other tests",
+    192: "each node's reason follows",
 }
 
 

@@ -648,7 +648,7 @@ START_TEST(refused_placement_names_each_node)
     pass(40000, 0);
     ck_assert_uint_eq(add_block("/f", NULL, &b, nodes), 0);
     ck_assert_ptr_nonnull(strstr(why.text, "File /f could only be written to 0 of the 1 minReplication nodes. There are 4 "
-                                 "datanode(s) running and 0 node(s) are excluded in this operation.\n"
+                                 "datanode(s) running and 0 node(s) are excluded in this operation. "
                                  "10.0.0.1:9866: stale, silent for 4"));
 }
 END_TEST

@@ -97,12 +97,12 @@ START_TEST(unfit_nodes_are_refused_with_their_reason)
     buf_init(&b, 64 * KB);
     ck_assert_uint_eq(nn_place_plan(&c.t, &ask, &c.rng.rng, got, &b), 0);
     buf_u8(&b, 0);
-    ck_assert_str_eq((char *)b.p, "\n10.0.0.1:9866: dead, silent for 1 s"
-                     "\n10.0.0.2:9866: stale, silent for 39 s"
-                     "\n10.0.0.3:9866: being decommissioned"
-                     "\n10.0.0.4:9866: 5 bytes free, 134217728 needed"
-                     "\n10.0.0.5:9866: excluded by the client"
-                     "\n10.0.0.6:9866: has a replica already");
+    ck_assert_str_eq((char *)b.p, " 10.0.0.1:9866: dead, silent for 1 s"
+                     "; 10.0.0.2:9866: stale, silent for 39 s"
+                     "; 10.0.0.3:9866: being decommissioned"
+                     "; 10.0.0.4:9866: 5 bytes free, 134217728 needed"
+                     "; 10.0.0.5:9866: excluded by the client"
+                     "; 10.0.0.6:9866: has a replica already");
     buf_fini(&b);
     nn_nodes_fini(&c.t);
 }
