@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import unittest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -59,7 +58,9 @@ class Crash(unittest.TestCase):
                 writers = [Writer(cluster, f"r{n}w{i}") for i in range(3)]
                 for w in writers:
                     w.start()
-                time.sleep(0.05 + rng.random() * 0.3)
+                enough = rng.randrange(1, 400)
+                harness.wait_for(f"{enough} acknowledged renames", lambda: sum(w.moved for w in writers) >= enough or
+                                 not all(w.is_alive() for w in writers))
                 cluster.process.kill()
                 cluster.process.wait()
                 for w in writers:

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "mr.h"
@@ -26,6 +27,15 @@ static void said(const char *what, int ok)
     fprintf(stderr, "%s %s\n", what, ok ? "ALLOWED" : "refused");
 }
 
+/* From now on it has no right to go on: the test measures from here. */
+static void over(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    fprintf(stderr, "over at %lld.%03ld\n", (long long)now.tv_sec, now.tv_nsec / 1000000);
+}
+
 static void *loop(void *arg)
 {
     FOREVER
@@ -38,8 +48,10 @@ static void leak(void)
     FOREVER {
         char *p = malloc(1 << 20);
 
-        if (!p)
+        if (!p) {
+            over();
             abort();
+        }
         memset(p, 1, 1 << 20);
     }
 }
@@ -101,44 +113,52 @@ static void kill_others(void)
         pause();
 }
 
-/* Ask for a file as the worker does (docs/formats/task.md) and write to it without end. */
-static void fill_disk(void)
+/* Ask for a file as the worker does (docs/formats/task.md): its descriptor, -1 when there is none. */
+static int ask_for_a_file(void)
 {
-    static char piece[1 << 16];
     char question[] = { 0, 0x08, 0x02 }, answer[4096], room[256];
     struct iovec iov = { answer, sizeof answer };
     struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room };
     struct cmsghdr *c;
     int fd = -1;
 
-    if (send(3, question, sizeof question, 0) < 0 || recvmsg(3, &msg, 0) <= 0 || !(c = CMSG_FIRSTHDR(&msg)))
+    if (send(3, question, sizeof question, 0) < 0 || recvmsg(3, &msg, 0) <= 0)
         abort();
-    memcpy(&fd, CMSG_DATA(c), sizeof fd);
+    if ((c = CMSG_FIRSTHDR(&msg)) != NULL)
+        memcpy(&fd, CMSG_DATA(c), sizeof fd);
+    return fd;
+}
+
+static char piece[1 << 16];
+static size_t disk_bytes;               /* that it may write */
+
+static void write_a_piece(int fd, size_t *written)
+{
+    if (fd < 0 || write(fd, piece, sizeof piece) < 0) {
+        fprintf(stderr, "write: %s\n", strerror(errno));
+        abort();
+    }
+    *written += sizeof piece;
+    if (*written > disk_bytes && *written - sizeof piece <= disk_bytes)
+        over();
+}
+
+static void fill_disk(void)
+{
+    size_t written = 0;
+    int fd = ask_for_a_file();
+
     FOREVER
-        if (write(fd, piece, sizeof piece) < 0) {
-            fprintf(stderr, "write: %s\n", strerror(errno));
-            abort();
-        }
+        write_a_piece(fd, &written);
 }
 
 /* The same with many files, each within the limit of one. */
 static void fill_disk_slowly(void)
 {
-    static char piece[1 << 16];
+    size_t written = 0;
 
-    FOREVER {
-        char question[] = { 0, 0x08, 0x02 }, answer[4096], room[256];
-        struct iovec iov = { answer, sizeof answer };
-        struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room };
-        struct cmsghdr *c;
-        int fd = -1;
-
-        if (send(3, question, sizeof question, 0) < 0 || recvmsg(3, &msg, 0) <= 0 || !(c = CMSG_FIRSTHDR(&msg)))
-            abort();
-        memcpy(&fd, CMSG_DATA(c), sizeof fd);
-        if (write(fd, piece, sizeof piece) < 0)
-            abort();
-    }
+    FOREVER
+        write_a_piece(ask_for_a_file(), &written);
 }
 
 static void sockets(void)
@@ -153,18 +173,10 @@ static void sockets(void)
 /* Files, empty ones, without end. */
 static void open_files(void)
 {
-    FOREVER {
-        char question[] = { 0, 0x08, 0x02 }, answer[4096], room[256];
-        struct iovec iov = { answer, sizeof answer };
-        struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room, .msg_controllen = sizeof room };
-        int fd;
-
-        if (send(3, question, sizeof question, 0) < 0 || recvmsg(3, &msg, 0) <= 0)
-            abort();
-        if (msg.msg_controllen > 0) {
-            memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof fd);
-            close(fd);
-        }
+    for (int n = 0;; n++) {
+        if (n == 1000)
+            over();
+        close(ask_for_a_file());
     }
 }
 
@@ -206,6 +218,8 @@ static void map(struct mr_task *t, const struct mr_rec *rec, size_t n)
     const char *how = mr_option(t, "how", "");
 
     fprintf(stderr, "about to %s\n", how);
+    over();
+    disk_bytes = (size_t)strtoull(mr_option(t, "disk.bytes", "0"), NULL, 10);
     for (size_t i = 0; i < sizeof deeds / sizeof deeds[0]; i++)
         if (strcmp(deeds[i].name, how) == 0)
             deeds[i].fn();
