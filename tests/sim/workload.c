@@ -275,6 +275,7 @@ set_replicas(struct worker *k)
     expect_no_lie(k->wl, n, "setReplication", rc, &why);
     if (rc == RC_OK)
         n->replicas = n->next_replicas;
+    n->replicas_in_doubt = rc != RC_OK;
 }
 
 static void
@@ -510,7 +511,7 @@ check_at(struct workload *wl, struct fs *fs, const struct name *n, const char *p
         sim_fail(wl->c->s, "%s is of another kind", path);
     if (n->is_dir)
         return RC_OK;
-    if (st->replication != n->replicas && st->replication != n->next_replicas)
+    if (st->replication != n->replicas && !(n->replicas_in_doubt && st->replication == 5 - n->replicas))
         sim_fail(wl->c->s, "%s has a replication of %u, not %u", path, st->replication, n->replicas);
     if (!is_closed)
         return why_set(why, RC_BUSY, "%s is still open: its writer is gone, or it is being cut", path);

@@ -41,7 +41,8 @@ struct name {
     uint64_t seen;          /* bytes that a reader saw last, while it was written */
     unsigned seen_crashes;  /* and how many machines had been harmed then */
     uint32_t least_replicas;        /* ever asked for */
-    uint32_t replicas, next_replicas;       /* asked for last; acknowledged when they are equal */
+    uint32_t replicas, next_replicas;       /* acknowledged last; asked for last */
+    bool replicas_in_doubt;                 /* what was asked for since was answered with a failure: 2 or 3 */
 };
 
 struct workload {
