@@ -29,8 +29,8 @@ def sh(*args, check=True, **kw):
 def have_namespaces():
     if os.geteuid() != 0:
         return False
-    r = sh("ip", "netns", "add", "mr-probe", check=False)
-    sh("ip", "netns", "del", "mr-probe", check=False)
+    r = sh("ip", "netns", "add", f"mr{os.getpid()}-probe", check=False)
+    sh("ip", "netns", "del", f"mr{os.getpid()}-probe", check=False)
     return r.returncode == 0
 
 
