@@ -30,6 +30,26 @@ mr_ask(struct mr_cmd *c, enum job_client_row call, const ProtobufCMessage *req, 
     return rc;
 }
 
+enum rc
+mr_ask_job(struct mr_cmd *c, char *job, bool counters, struct arena *a, const JtJobStatus **ret,
+           const JtAttemptsReply **ret_attempts, struct why *why)
+{
+    JtStatusRequest status = JT_STATUS_REQUEST__INIT;
+    JtAttemptsRequest attempts = JT_ATTEMPTS_REQUEST__INIT;
+    const ProtobufCMessage *m;
+    enum rc rc;
+
+    status.job = attempts.job = job;
+    attempts.has_counters = attempts.counters = counters;
+    if ((rc = mr_ask(c, ROW_job_status, &status.base, a, &m, why)) != RC_OK)
+        return rc;
+    *ret = ((const JtStatusReply *)(const void *)m)->status;
+    if ((rc = mr_ask(c, ROW_job_attempts, &attempts.base, a, &m, why)) != RC_OK)
+        return rc;
+    *ret_attempts = (const JtAttemptsReply *)(const void *)m;
+    return RC_OK;
+}
+
 void
 mr_cmd_fini(struct mr_cmd *c)
 {

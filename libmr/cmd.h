@@ -43,6 +43,9 @@ int mr_cmd_bench(struct mr_cmd *c, int argc, char **argv);
 /* Call the JobTracker; the reply is in the arena. */
 enum rc mr_ask(struct mr_cmd *c, enum job_client_row call, const ProtobufCMessage *req, struct arena *a,
                const ProtobufCMessage **ret, struct why *why) MUST_CHECK;
+/* A job's status and attempts, with counters if asked for, both in the arena; errors as mr_ask. */
+enum rc mr_ask_job(struct mr_cmd *c, char *job, bool counters, struct arena *a, const JtJobStatus **ret,
+                   const JtAttemptsReply **ret_attempts, struct why *why) MUST_CHECK;
 void mr_cmd_fini(struct mr_cmd *c);
 
 /* Print why and return the status for it. */

@@ -104,22 +104,14 @@ ask_slots(struct mr_cmd *c, uint32_t nodes, struct arena *a, uint32_t ret[2], st
 static enum rc
 add_job(struct mr_cmd *c, char *id, struct arena *a, struct told_run *t, struct why *why)
 {
-    JtStatusRequest status = JT_STATUS_REQUEST__INIT;
-    JtAttemptsRequest attempts = JT_ATTEMPTS_REQUEST__INIT;
-    const ProtobufCMessage *m;
     const JtAttemptsReply *r;
     const JtJobStatus *s;
     struct bench_attempt *list;
     struct bench_job j;
     enum rc rc;
 
-    status.job = attempts.job = id;
-    if ((rc = mr_ask(c, ROW_job_status, &status.base, a, &m, why)) != RC_OK)
+    if ((rc = mr_ask_job(c, id, false, a, &s, &r, why)) != RC_OK)
         return rc;
-    s = ((const JtStatusReply *)(const void *)m)->status;
-    if ((rc = mr_ask(c, ROW_job_attempts, &attempts.base, a, &m, why)) != RC_OK)
-        return rc;
-    r = (const JtAttemptsReply *)(const void *)m;
     if ((list = arena_calloc(a, r->n_attempts + 1, sizeof *list)) == NULL)
         return why_rc(why, RC_NOMEM);
     for (size_t i = 0; i < r->n_attempts; i++) {

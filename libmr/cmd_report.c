@@ -12,21 +12,12 @@
 static enum rc
 ask(struct mr_cmd *c, char *job, struct arena *a, struct report *ret, struct why *why)
 {
-    JtStatusRequest status = JT_STATUS_REQUEST__INIT;
-    JtAttemptsRequest attempts = JT_ATTEMPTS_REQUEST__INIT;
-    const ProtobufCMessage *m;
     const JtAttemptsReply *r;
     const JtJobStatus *s;
     enum rc rc;
 
-    status.job = attempts.job = job;
-    attempts.has_counters = attempts.counters = true;
-    if ((rc = mr_ask(c, ROW_job_status, &status.base, a, &m, why)) != RC_OK)
+    if ((rc = mr_ask_job(c, job, true, a, &s, &r, why)) != RC_OK)
         return rc;
-    s = ((const JtStatusReply *)(const void *)m)->status;
-    if ((rc = mr_ask(c, ROW_job_attempts, &attempts.base, a, &m, why)) != RC_OK)
-        return rc;
-    r = (const JtAttemptsReply *)(const void *)m;
     return report_init(ret, s, r->attempts, r->n_attempts, clock_wall_ms(c->w.clock), why);
 }
 
