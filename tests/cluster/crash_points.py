@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every crash point (core/base/crash_points.def) in turn, under load: nothing acknowledged is lost, service comes back.
 
-    crash_points.py [--seconds N] [--seed N] [POINT ...]      all points without a name and without --seconds
+    crash_points.py [--count N] [--seed N] [POINT ...]        all points without a name and without --count
 
 Needs a build with --enable-faults (FAULTS_BIN, default build-faults/bin). For each point: clients create, write, append and
 read, a job runs; the point is armed; whichever process passes it ends by SIGKILL and is started again; the load ends and is
@@ -220,16 +220,14 @@ def rotate(points, start):
     return points[start % len(points):] + points[:start % len(points)]
 
 
-def run(names, seconds, seed):
-    """Take the named points, or all; with seconds only as many as fit. Figures a row, and what failed."""
+def run(names, count, seed):
+    """Take the named points, or all; with count only so many, those whose turn seed says it is. Figures a row, and what failed."""
     points = [p for p in table() if not names or p[0] in names]
     if len(points) < len(set(names)):
         sys.exit(f"crash_points: no such point: {' '.join(set(names) - {p[0] for p in points})}")
-    figures, failed, end = {}, [], time.monotonic() + (seconds or 1e9)
+    figures, failed = {}, []
     with Points(seed) as p:
-        for name, who in (rotate(points, seed * 7) if seconds else points):
-            if time.monotonic() > end:
-                break
+        for name, who in (rotate(points, seed * 7)[:count] if count else points):
             began = time.monotonic()
             try:
                 took, counts = p.crash_at(name)
@@ -249,14 +247,14 @@ def run(names, seconds, seed):
 
 
 def main(args):
-    seconds, seed = None, int(time.time())
-    while args and args[0] in ("--seconds", "--seed"):
+    count, seed = None, int(time.time())
+    while args and args[0] in ("--count", "--seed"):
         value = int(args[1])
-        seconds, seed = (value, seed) if args[0] == "--seconds" else (seconds, value)
+        count, seed = (value, seed) if args[0] == "--count" else (count, value)
         args = args[2:]
-    figures, failed = run(args, seconds, seed)
+    figures, failed = run(args, count, seed)
     for row, f in figures.items():
-        record(row, "tests/cluster/crash_points.py", f, long=not args and not seconds and not failed)
+        record(row, "tests/cluster/crash_points.py", f, long=not args and not count and not failed)
     print(f"crash_points: seed {seed}: {sum(f['crash points'] for f in figures.values())} passed, {len(failed)} failed")
     return 1 if failed else 0
 
