@@ -270,12 +270,14 @@ set_replicas(struct worker *k)
         return;
     n->next_replicas = 5 - n->next_replicas;        /* 2 and 3 */
     n->least_replicas = 2;
+    n->replicas_in_doubt = true;
     if ((rc = fs_set_replication(k->fs, n->path, n->next_replicas, &done, &why)) == RC_OK && !done)
         sim_fail(k->wl->c->s, "setReplication of %s was refused", n->path);
     expect_no_lie(k->wl, n, "setReplication", rc, &why);
-    if (rc == RC_OK)
+    if (rc == RC_OK) {
         n->replicas = n->next_replicas;
-    n->replicas_in_doubt = rc != RC_OK;
+        n->replicas_in_doubt = false;
+    }
 }
 
 static void

@@ -42,7 +42,7 @@ struct name {
     unsigned seen_crashes;  /* and how many machines had been harmed then */
     uint32_t least_replicas;        /* ever asked for */
     uint32_t replicas, next_replicas;       /* acknowledged last; asked for last */
-    bool replicas_in_doubt;                 /* what was asked for since was answered with a failure: 2 or 3 */
+    bool replicas_in_doubt;                 /* something was asked for since, with no answer or a failure: 2 or 3 */
 };
 
 struct workload {
