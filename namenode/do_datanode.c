@@ -231,7 +231,7 @@ enum rc nn_do_dn_order_failed(struct nn_core *core, struct rpc_call *call, const
     is_copy = nn_copy_failed(w, block, n);
     is_recovery = nn_recovery_failed(core, block, n, req->seq);
     for (size_t i = 0; i < n->storage_count; i++)
-        is_drop = nn_drop_done(w, block, n->storages[i]->no) || is_drop;
+        is_drop = nn_drop_failed(w, block, n->storages[i]->no, req->seq) || is_drop;
     wanted = found && (is_drop || (b.stamp <= req->block->stamp && (is_recovery || (is_copy && b.state == NN_BLOCK_COMPLETE))));
     log_event(wanted ? LOG_WARN : LOG_INFO, "order_failed",
               "node=%s order=%" PRIu64 " block=%" PRIu64 " suspect=%s reason=\"%s\" now=%s", n->address, req->seq, block.v,

@@ -84,7 +84,7 @@ static enum rc order_drop(struct nn_core *core, struct block_id block, uint64_t 
         return rc;
     metric_add(&core->nn->metrics.deletes_ordered, 1);
     log_debug("deletion_ordered", "block=%" PRIu64 " node=%s reason=%s", block.v, s->node->address, reason);
-    return nn_drop_add(core->blocks->work, &(struct nn_drop){ block, stamp, keep_ms, s->no },
+    return nn_drop_add(core->blocks->work, &(struct nn_drop){ block, stamp, keep_ms, s->no, s->node->order_seq },
                        nn_core_mono_ms(core) + core->nn->conf.repl_pending_ms, why);
 }
 

@@ -1,6 +1,5 @@
 #include "namenode/work.h"
 
-
 #include "core/base/mem.h"
 #include "core/base/table.h"
 
@@ -374,6 +373,13 @@ bool nn_drop_done(struct nn_work *w, struct block_id block, uint32_t storage)
         return false;
     drop_forget(w, d);
     return true;
+}
+
+bool nn_drop_failed(struct nn_work *w, struct block_id block, uint32_t storage, uint64_t seq)
+{
+    const struct drop_one *d = drop_find(w, block, storage);
+
+    return d != NULL && d->drop.seq == seq && nn_drop_done(w, block, storage);
 }
 
 bool nn_drop_late(struct nn_work *w, uint64_t now_ms, uint64_t again_ms, struct nn_drop *ret)

@@ -2,7 +2,8 @@
  * work -- blocks that need something, copies on their way, deletions ordered.
  *
  * Owns three tables in memory, which a sweep of all blocks fills again after a
- * restart; deletions that an earlier group ordered outlive a group that is undone.  The blocks with the fewest good replicas come first; within a
+ * restart; deletions that an earlier group ordered outlive a group that is
+ * undone.  The blocks with the fewest good replicas come first; within a
  * bucket they take turns.  Core thread only.
  */
 #ifndef NAMENODE_WORK_H
@@ -74,11 +75,14 @@ struct nn_drop {
     struct block_id block;
     uint64_t stamp, keep_ms;    /* of the order */
     uint32_t storage;
+    uint64_t seq;               /* the order's number at the storage's node */
 };
 enum rc nn_drop_add(struct nn_work *w, const struct nn_drop *drop, uint64_t deadline_ms, struct why *why) MUST_CHECK;
 /* Is the replica with this stamp to go?  An order for an older stamp does not touch it. */
 bool nn_drop_is_ordered(const struct nn_work *w, struct block_id block, uint32_t storage, uint64_t stamp);
 bool nn_drop_done(struct nn_work *w, struct block_id block, uint32_t storage);
+/* Order seq of the storage's node failed; false when that is not the order given last for this deletion. */
+bool nn_drop_failed(struct nn_work *w, struct block_id block, uint32_t storage, uint64_t seq);
 /* One whose deadline has passed, to be ordered once more; its deadline becomes again_ms.  False: there is none. */
 bool nn_drop_late(struct nn_work *w, uint64_t now_ms, uint64_t again_ms, struct nn_drop *ret);
 void nn_drop_storage(struct nn_work *w, uint32_t storage);         /* its node registered again */

@@ -160,9 +160,9 @@ START_TEST(late_deletion_is_ordered_again_and_known_until_done_or_registered)
     struct nn_drop late;
 
     ck_assert_int_eq(nn_work_new(&w, &why), RC_OK);
-    ck_assert_int_eq(nn_drop_add(w, &(struct nn_drop){ { 1 }, 7, 0, 4 }, 100, &why), RC_OK);
-    ck_assert_int_eq(nn_drop_add(w, &(struct nn_drop){ { 1 }, 7, 60, 5 }, 150, &why), RC_OK);
-    ck_assert_int_eq(nn_drop_add(w, &(struct nn_drop){ { 1 }, 7, 0, 4 }, 200, &why), RC_OK);
+    ck_assert_int_eq(nn_drop_add(w, &(struct nn_drop){ { 1 }, 7, 0, 4, 11 }, 100, &why), RC_OK);
+    ck_assert_int_eq(nn_drop_add(w, &(struct nn_drop){ { 1 }, 7, 60, 5, 3 }, 150, &why), RC_OK);
+    ck_assert_int_eq(nn_drop_add(w, &(struct nn_drop){ { 1 }, 7, 0, 4, 12 }, 200, &why), RC_OK);
     ck_assert(nn_drop_is_ordered(w, (struct block_id){ 1 }, 4, 7));
     ck_assert(!nn_drop_is_ordered(w, (struct block_id){ 2 }, 4, 7));
     ck_assert(!nn_drop_is_ordered(w, (struct block_id){ 1 }, 4, 8));        /* a newer one than the order means */
@@ -178,9 +178,24 @@ START_TEST(late_deletion_is_ordered_again_and_known_until_done_or_registered)
 }
 END_TEST
 
+START_TEST(failure_of_another_order_about_the_block_leaves_its_deletion)
+{
+    struct nn_work *w;
+
+    ck_assert_int_eq(nn_work_new(&w, &why), RC_OK);
+    ck_assert_int_eq(nn_drop_add(w, &(struct nn_drop){ { 1 }, 7, 0, 4, 12 }, 100, &why), RC_OK);
+    ck_assert(!nn_drop_failed(w, (struct block_id){ 1 }, 4, 11));          /* a copy, or an earlier attempt to delete */
+    ck_assert(nn_drop_is_ordered(w, (struct block_id){ 1 }, 4, 7));
+    ck_assert(!nn_drop_failed(w, (struct block_id){ 2 }, 4, 12));
+    ck_assert(nn_drop_failed(w, (struct block_id){ 1 }, 4, 12));
+    ck_assert(!nn_drop_is_ordered(w, (struct block_id){ 1 }, 4, 7));
+    nn_work_free(w);
+}
+END_TEST
+
 START_TEST(deletion_of_an_earlier_group_outlives_a_group_that_was_undone)
 {
-    const struct nn_drop first = { { 1 }, 7, 0, 4 }, second = { { 1 }, 8, 60, 4 }, other = { { 2 }, 7, 0, 4 };
+    const struct nn_drop first = { { 1 }, 7, 0, 4, 1 }, second = { { 1 }, 8, 60, 4, 2 }, other = { { 2 }, 7, 0, 4, 3 };
     struct nn_work *w;
     struct nn_drop late;
 
@@ -230,6 +245,7 @@ Suite *suite_nn_node(void)
     tcase_add_test(tc, blocks_with_fewest_good_replicas_have_their_turn_first);
     tcase_add_test(tc, copy_counts_on_its_source_until_done_or_expired);
     tcase_add_test(tc, late_deletion_is_ordered_again_and_known_until_done_or_registered);
+    tcase_add_test(tc, failure_of_another_order_about_the_block_leaves_its_deletion);
     tcase_add_test(tc, deletion_of_an_earlier_group_outlives_a_group_that_was_undone);
     suite_add_tcase(s, tc);
     return s;
