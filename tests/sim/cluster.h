@@ -45,7 +45,7 @@ struct cluster {
     bool has_refused;       /* it did */
     bool copy_ready;        /* when it was looked at last: the copy could replace the database */
     bool wants_recovery;    /* the next start is after --recover-from */
-    unsigned restarts, crashes;
+    unsigned restarts;
     void (*on_logged)(void *arg, uint64_t txid, const struct nn_txcall *call);      /* of the log, when all is over */
     void *on_logged_arg;
 };

@@ -50,7 +50,6 @@ crash(struct harm *h, struct rng *rng)
     uint64_t nth = 1 + rng_below(rng, p == SIM_POINT_SYNC ? 20 : 400);
     bool at_once = rng_below(rng, 4) == 0, again = rng_below(rng, 6) == 0, all = rng_below(rng, 12) == 0;
 
-    h->c->crashes++;
     m->crash_again_in = again ? 1 + rng_below(rng, 600) : 0;    /* also while it recovers from this */
     if (at_once)
         sim_node_crash(m->node, how);
@@ -180,7 +179,6 @@ lose_reply(struct harm *h, struct rng *rng)
     const struct sim_node *to = rng_below(rng, 4) != 0 ? h->c->client.node : NULL;
     bool dies = rng_below(rng, 3) != 0;
 
-    h->c->crashes += dies;
     sim_lose_reply(m->node, to, 1 + rng_below(rng, 10), dies);
 }
 

@@ -54,11 +54,12 @@ sim_node_slow(struct sim_node *n, unsigned disk_times, unsigned net_times)
 }
 
 const char *const sim_happenings[SIM_HAPPENINGS] = {
-    "crash", "cut", "reset", "reply_lost", "clock_jump", "disk_fails", "disk_small",
+    [SIM_CRASHED] = "crash", [SIM_WAS_CUT] = "cut", [SIM_WAS_RESET] = "reset", [SIM_REPLY_LOST] = "reply_lost",
+    [SIM_CLOCK_JUMPED] = "clock_jump", [SIM_DISK_FAILED] = "disk_fails", [SIM_DISK_SMALL] = "disk_small",
 };
 
 uint64_t
-sim_happened(const struct sim *s, unsigned kind)
+sim_happened(const struct sim *s, enum sim_happening kind)
 {
     return s->happened[kind];
 }

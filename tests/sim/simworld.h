@@ -85,9 +85,11 @@ const struct world *sim_driver_world(const struct sim *s);
 unsigned sim_warnings(const struct sim *s);             /* lines at warn and error so far */
 
 /* How often something of each kind has happened to this world. */
-#define SIM_HAPPENINGS 7
+enum sim_happening {
+    SIM_CRASHED, SIM_WAS_CUT, SIM_WAS_RESET, SIM_REPLY_LOST, SIM_CLOCK_JUMPED, SIM_DISK_FAILED, SIM_DISK_SMALL, SIM_HAPPENINGS
+};
 extern const char *const sim_happenings[SIM_HAPPENINGS];       /* names of sim_note, as the trace has them */
-uint64_t sim_happened(const struct sim *s, unsigned kind);
+uint64_t sim_happened(const struct sim *s, enum sim_happening kind);
 
 /* A machine with an empty disk.  name and address are copied.  It is up. */
 struct sim_node *sim_node_new(struct sim *s, const char *name, const char *address);

@@ -348,6 +348,13 @@ get(struct worker *k)
     expect_no_lie(wl, n, "read", rc, &why);
 }
 
+/* What may have taken bytes away that were not synced. */
+static uint64_t
+harms(const struct workload *wl)
+{
+    return sim_happened(wl->c->s, SIM_CRASHED) + sim_happened(wl->c->s, SIM_DISK_FAILED);
+}
+
 /* A file that another worker writes: a reader sees at least what was synced, and nothing but its bytes. */
 static void
 peek(struct worker *k)
@@ -357,7 +364,8 @@ peek(struct worker *k)
     uint8_t got[5000], want[5000];
     struct fs_reader *r;
     struct why why;
-    unsigned crashes, cuts;
+    uint64_t harmed;
+    unsigned cuts;
     size_t part;
 
     if (n >= &k->wl->names[k->wl->count] || n->is_dir ||
@@ -365,7 +373,7 @@ peek(struct worker *k)
         return;
     synced = n->synced;
     seen = n->seen;
-    crashes = n->seen_crashes;
+    harmed = n->seen_harms;
     cuts = n->cuts;
     if (fs_open_read(k->fs, n->path, &r, &why) != RC_OK)
         return;                 /* not there yet, or nobody can be asked */
@@ -373,11 +381,11 @@ peek(struct worker *k)
         fs_close_read(r);
         return;
     }
-    if (fs_reader_size(r) < seen && crashes == k->wl->c->crashes)
+    if (fs_reader_size(r) < seen && harmed == harms(k->wl))
         sim_fail(k->wl->c->s, "%s is seen with %llu bytes, and was with %llu", n->path, (unsigned long long)fs_reader_size(r),
                  (unsigned long long)seen);
     n->seen = fs_reader_size(r);
-    n->seen_crashes = k->wl->c->crashes;
+    n->seen_harms = harms(k->wl);
     if (fs_reader_size(r) < synced || fs_reader_size(r) > n->bytes)
         sim_fail(k->wl->c->s, "%s is seen with %llu bytes, %llu of %llu were synced", n->path,
                  (unsigned long long)fs_reader_size(r), (unsigned long long)synced, (unsigned long long)n->bytes);

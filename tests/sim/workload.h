@@ -39,7 +39,7 @@ struct name {
     unsigned cuts;          /* begun: a length that was true before one need not be after it */
     uint64_t synced;        /* bytes that hsync has promised */
     uint64_t seen;          /* bytes that a reader saw last, while it was written */
-    unsigned seen_crashes;  /* and how many machines had been harmed then */
+    uint64_t seen_harms;    /* and how much had been harmed then */
     uint32_t least_replicas;        /* ever asked for */
     uint32_t replicas, next_replicas;       /* acknowledged last; asked for last */
     bool replicas_in_doubt;                 /* something was asked for since, with no answer or a failure: 2 or 3 */
