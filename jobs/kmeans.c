@@ -17,15 +17,14 @@
  *     -D kmeans.seed=N            of k-means++ (default 1)
  */
 #include <mr.h>
-#include <mr_vector.h>
+#include <mr_groups.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "files.h"
 #include "rounds.h"
 
-#define BLOCK 256               /* points whose distances are worked out side by side: their columns stay in the first
-                                   cache */
+#define BLOCK 256               /* points that are assigned, then added up: their columns stay in the first cache */
 
 /* A point's cluster in B. */
 struct assignment {
@@ -37,7 +36,7 @@ struct assignment {
 
 struct centres {
     size_t k, d;
-    double *c;                  /* k x d */
+    double *minus;              /* k x d: -c */
     double *half;               /* |c|^2 / 2 */
     double *sum;                /* k x (2 + d): points, sum of |x|^2, sum of x */
     uint32_t *cluster;          /* of a run of rows, as the two below */
@@ -57,12 +56,13 @@ read_centres(struct mr_task *t, struct centres *s)
 
     if (!mr_side(t, "A", &a))
         mr_fail(t, "there are no centres (side file A)");
-    s->c = mr_alloc(t, (a.n + 1) / 2 * sizeof *s->c + sizeof *s->c);    /* a number has a byte and one that ends it */
+    s->minus = mr_alloc(t, ((a.n + 1) / 2 + 1) * sizeof *s->minus);     /* a number has a byte and one that ends it */
     for (p = a.p, end = a.p + a.n; p < end; p = stop + 1, n++) {
         for (stop = p; stop < end && *stop != ',' && *stop != '\n'; stop++)
             ;
-        if (!mr_parse_f64(t, p, (size_t)(stop - p), &s->c[n]))
+        if (!mr_parse_f64(t, p, (size_t)(stop - p), &s->minus[n]))
             mr_fail(t, "the centres are not lines of numbers with commas between");
+        s->minus[n] = -s->minus[n];
         lines += stop == end || *stop == '\n';
     }
     if (lines != 0 && n % lines != 0)
@@ -72,7 +72,7 @@ read_centres(struct mr_task *t, struct centres *s)
     s->half = mr_alloc(t, s->k * sizeof *s->half);
     for (size_t c = 0; c < s->k; c++)
         for (size_t j = 0; j < s->d; j++)
-            s->half[c] = fma(s->c[c * s->d + j], s->c[c * s->d + j] / 2, s->half[c]);
+            s->half[c] = fma(s->minus[c * s->d + j], s->minus[c * s->d + j] / 2, s->half[c]);
 }
 
 static void
@@ -101,67 +101,17 @@ prepare(struct mr_task *t, struct centres *s, const struct mr_columns *p)
     s->best[0] = -INFINITY;
 }
 
-/* v is nearness to centre c; where it is the least so far, so is c. */
-MR_KERNEL static void
-take_nearer(uint32_t c, const double *restrict v, double *restrict nearness, uint32_t *restrict cluster, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        int nearer = v[i] < nearness[i];
-
-        nearness[i] = nearer ? v[i] : nearness[i];
-        cluster[i] = nearer ? c : cluster[i];
-    }
-}
-
-/* Nearest centre of each of n <= BLOCK points: the one whose |c|^2 / 2 - x.c is least; the first of equals. */
-static void
-nearest(const struct centres *s, const double *const *col, size_t at, size_t n, uint32_t *cluster, double *nearness)
-{
-    double v[BLOCK], a[4];
-    const double *x[4];
-
-    for (size_t c = 0; c < s->k; c++) {
-        const double *centre = s->c + c * s->d;
-        size_t j = 0;
-
-        for (size_t i = 0; i < n; i++)
-            v[i] = s->half[c];
-        for (; j + 4 <= s->d; j += 4) {
-            for (int k = 0; k < 4; k++) {
-                a[k] = -centre[j + (size_t)k];
-                x[k] = col[j + (size_t)k] + at;
-            }
-            mr_axpy4(v, a, x, n);
-        }
-        for (; j < s->d; j++)
-            mr_axpy(v, -centre[j], col[j] + at, n);
-        take_nearer((uint32_t)c, v, nearness, cluster, n);
-    }
-}
-
-/* Clusters of rows [at, at + n), and how near. */
+/* Clusters of rows [at, at + n), and how near: the nearest centre is the one whose |c|^2 / 2 - x.c is least. */
 static void
 assign_rows(struct centres *s, const struct mr_columns *p, size_t at, size_t n)
 {
-    for (size_t i = at; i < at + n; i++) {
-        s->nearness[i] = s->k ? INFINITY : 0;
-        s->cluster[i] = 0;
-    }
-    nearest(s, p->col, at, n, s->cluster + at, s->nearness + at);
+    mr_least(s->nearness + at, s->cluster + at, s->minus, s->half, s->k, s->d, p->col, at, n);
 }
 
 static size_t
 block_at(const struct mr_columns *p, size_t at)
 {
     return p->rows - at < BLOCK ? p->rows - at : BLOCK;
-}
-
-/* squares[i] += x[i]^2 */
-MR_KERNEL static void
-add_squares(double *restrict squares, const double *restrict x, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        squares[i] = fma(x[i], x[i], squares[i]);
 }
 
 /* Rows [at, at + n), whose clusters are known, to the sums; nearness becomes |x|^2. */
@@ -173,19 +123,15 @@ add_rows(struct centres *s, const struct mr_columns *p, size_t at, size_t n)
     double *square = s->nearness + at;
     const double *x[4];
 
-    memset(square, 0, n * sizeof *square);
+    mr_squares(square, p->col, s->d, at, n);
     for (; j + 4 <= s->d; j += 4) {
         for (size_t k = 0; k < 4; k++)
             x[k] = p->col[j + k] + at;
         mr_add4_by(s->sum + 2 + j, width, cluster, x, n);
-        for (size_t k = 0; k < 4; k++)
-            add_squares(square, x[k], n);
     }
-    for (; j < s->d; j++) {
+    for (; j < s->d; j++)
         for (size_t i = 0; i < n; i++)
             s->sum[cluster[i] * width + 2 + j] += p->col[j][at + i];
-        add_squares(square, p->col[j] + at, n);
-    }
     for (size_t i = 0; i < n; i++) {
         s->sum[cluster[i] * width]++;
         s->sum[cluster[i] * width + 1] += square[i];

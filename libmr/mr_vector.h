@@ -22,8 +22,6 @@
 
 #define MR_LANES 16
 
-typedef double mr_four __attribute__((vector_size(32), aligned(8), may_alias));
-
 /* z[i] += a x[i] */
 MR_KERNEL static void mr_axpy(double *restrict z, double a, const double *restrict x, size_t n)
 {
@@ -39,20 +37,6 @@ MR_KERNEL static void mr_axpy4(double *restrict z, const double a[4], const doub
 
     for (size_t i = 0; i < n; i++)
         z[i] = fma(a3, x3[i], fma(a2, x2[i], fma(a1, x1[i], fma(a0, x0[i], z[i]))));
-}
-
-/* z[group[i] stride + k] += x[k][i], k from 0 to 3, in the order of i: the sums of four columns by group.  Four sums that lie
- * side by side are one addition, so rows of one group in a row do not wait four times for each other. */
-MR_KERNEL static void mr_add4_by(double *restrict z, size_t stride, const uint32_t *restrict group, const double *const x[4],
-                                 size_t n)
-{
-    const double *restrict x0 = x[0], *restrict x1 = x[1], *restrict x2 = x[2], *restrict x3 = x[3];
-
-    for (size_t i = 0; i < n; i++) {
-        mr_four v = { x0[i], x1[i], x2[i], x3[i] };
-
-        *(mr_four *)(z + group[i] * stride) += v;
-    }
 }
 
 static inline double mr_lanes_sum(const double lane[MR_LANES])
