@@ -16,8 +16,6 @@
 #endif
 
 typedef double mr_four __attribute__((vector_size(32), aligned(8), may_alias));
-typedef double mr_eight __attribute__((vector_size(64), aligned(8), may_alias));
-typedef int64_t mr_eight_words __attribute__((vector_size(64), aligned(8), may_alias));
 
 /* z[i] = x[0][at + i]^2 + ... + x[d - 1][at + i]^2, in this order */
 MR_KERNEL static void mr_squares(double *restrict z, const double *const *x, size_t d, size_t at, size_t n)
@@ -66,47 +64,78 @@ MR_KERNEL static void mr_add4_by(double *restrict z, size_t stride, const uint32
     }
 }
 
-/* z += a x, of eight */
-__attribute__((always_inline)) static inline void mr_axpy_eight(mr_eight *z, double a, const double *x)
-{
-    mr_eight y = *(const mr_eight *)x, v = *z;
-
-    for (int i = 0; i < 8; i++)
-        v[i] = fma(a, y[i], v[i]);
-    *z = v;
-}
-
-/* Of mr_least: sums c to c + m - 1, of sixteen rows, against the least so far.  m is a constant where this is called, so
- * the sums stay in registers: each number that is loaded is used m times, each factor twice. */
+/* Of mr_least: rows in twos of vectors, sums in fives.  All of NAME##_step's sums stay in registers, since m is a constant
+ * where it is called: each number that is loaded is used m times, each factor twice.  Gives how many rows it did. */
 #define MR_LEAST_SUMS 5
-__attribute__((always_inline)) static inline void
-mr_least_step(mr_eight least[2], mr_eight_words which[2], size_t c, size_t m, const double *a, const double *b, size_t d,
-              const double *const *x, size_t at)
-{
-    mr_eight v[MR_LEAST_SUMS][2] = { { { 0 } } };
-
-    MR_UNROLL for (size_t k = 0; k < m; k++)
-        MR_UNROLL for (int half = 0; half < 2; half++)
-            v[k][half] = b[c + k] - (mr_eight){ 0 };
-    for (size_t j = 0; j < d; j++) {
-        const double *y = x[j] + at;
-
-        if (c == 0) {           /* the processor follows few arrays by itself */
-            __builtin_prefetch(y + 64);
-            __builtin_prefetch(y + 72);
-        }
-        MR_UNROLL for (size_t k = 0; k < m; k++)
-            MR_UNROLL for (int half = 0; half < 2; half++)
-                mr_axpy_eight(&v[k][half], a[(c + k) * d + j], y + 8 * half);
+#define MR_LEAST_ROWS(NAME, LANES, TARGET)                                                                                     \
+    typedef double NAME##_f64 __attribute__((vector_size(8 * LANES), aligned(8), may_alias));                                  \
+    typedef int64_t NAME##_i64 __attribute__((vector_size(8 * LANES), aligned(8), may_alias));                                 \
+                                                                                                                               \
+    __attribute__((always_inline)) static inline void NAME##_add(NAME##_f64 *z, double a, const double *x)                     \
+    {                                                                                                                          \
+        NAME##_f64 y = *(const NAME##_f64 *)x, v = *z;                                                                         \
+                                                                                                                               \
+        for (int i = 0; i < LANES; i++)                                                                                        \
+            v[i] = fma(a, y[i], v[i]);                                                                                         \
+        *z = v;                                                                                                                \
+    }                                                                                                                          \
+                                                                                                                               \
+    __attribute__((always_inline)) static inline void NAME##_step(NAME##_f64 least[2], NAME##_i64 which[2], size_t c, size_t m, \
+        const double *a, const double *b, size_t d, const double *const *x, size_t at)                                         \
+    {                                                                                                                          \
+        NAME##_f64 v[MR_LEAST_SUMS][2] = { { { 0 } } };                                                                        \
+                                                                                                                               \
+        MR_UNROLL for (size_t k = 0; k < m; k++)                                                                               \
+            v[k][0] = v[k][1] = b[c + k] - (NAME##_f64){ 0 };                                                                  \
+        for (size_t j = 0; j < d; j++) {                                                                                       \
+            const double *y = x[j] + at;                                                                                       \
+                                                                                                                               \
+            for (int i = 0; i < 2 * LANES && c == 0; i += 8)                                                                   \
+                __builtin_prefetch(y + 64 + i);     /* the processor itself follows few arrays */                              \
+            MR_UNROLL for (size_t k = 0; k < m; k++) {                                                                         \
+                NAME##_add(&v[k][0], a[(c + k) * d + j], y);                                                                   \
+                NAME##_add(&v[k][1], a[(c + k) * d + j], y + LANES);                                                           \
+            }                                                                                                                  \
+        }                                                                                                                      \
+        MR_UNROLL for (size_t k = 0; k < m; k++)                                                                               \
+            MR_UNROLL for (int half = 0; half < 2; half++) {                                                                   \
+                NAME##_i64 less = v[k][half] < least[half];                                                                    \
+                                                                                                                               \
+                which[half] = (less & (int64_t)(c + k)) | (~less & which[half]);                                               \
+                least[half] = (NAME##_f64)((less & (NAME##_i64)v[k][half]) | (~less & (NAME##_i64)least[half]));               \
+            }                                                                                                                  \
+    }                                                                                                                          \
+                                                                                                                               \
+    TARGET static size_t NAME(double *restrict least, uint32_t *restrict which, const double *a, const double *b, size_t k,    \
+                              size_t d, const double *const *x, size_t at, size_t n)                                           \
+    {                                                                                                                          \
+        size_t i = 0, c;                                                                                                       \
+                                                                                                                               \
+        for (; i + 2 * LANES <= n; i += 2 * LANES) {                                                                           \
+            NAME##_f64 l[2] = { INFINITY - (NAME##_f64){ 0 }, INFINITY - (NAME##_f64){ 0 } };                                  \
+            NAME##_i64 w[2] = { { 0 }, { 0 } };                                                                                \
+                                                                                                                               \
+            for (c = 0; c + MR_LEAST_SUMS <= k; c += MR_LEAST_SUMS)                                                            \
+                NAME##_step(l, w, c, MR_LEAST_SUMS, a, b, d, x, at + i);                                                       \
+            for (; c + 2 <= k; c += 2)                                                                                         \
+                NAME##_step(l, w, c, 2, a, b, d, x, at + i);                                                                   \
+            for (; c < k; c++)                                                                                                 \
+                NAME##_step(l, w, c, 1, a, b, d, x, at + i);                                                                   \
+            for (int r = 0; r < 2 * LANES; r++)                                                                                \
+                which[i + (size_t)r] = (uint32_t)w[r / LANES][r % LANES];                                                      \
+            memcpy(least + i, l, sizeof l);                                                                                    \
+        }                                                                                                                      \
+        return i;                                                                                                              \
     }
-    MR_UNROLL for (size_t k = 0; k < m; k++)
-        MR_UNROLL for (int half = 0; half < 2; half++) {
-            mr_eight_words less = v[k][half] < least[half];
 
-            which[half] = (less & (int64_t)(c + k)) | (~less & which[half]);
-            least[half] = (mr_eight)((less & (mr_eight_words)v[k][half]) | (~less & (mr_eight_words)least[half]));
-        }
-}
+MR_LEAST_ROWS(mr_least_of_fours, 4, MR_KERNEL)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)     /* on others vectors of eight would not be registers */
+MR_LEAST_ROWS(mr_least_of_eights, 8, __attribute__((target("arch=x86-64-v4"), optimize("O3"), unused)))
+#define MR_HAS_EIGHTS __builtin_cpu_supports("x86-64-v4")
+#else
+#define mr_least_of_eights mr_least_of_fours
+#define MR_HAS_EIGHTS 0
+#endif
 
 /* For each i < n the least of k sums and its number, the first of equals: which[i] = c, least[i] = b[c] + a[c d] x[0][at + i]
  * + ... + a[c d + d - 1] x[d - 1][at + i], in this order.  Where none is less than infinity: 0 and INFINITY.  For the nearest
@@ -114,24 +143,12 @@ mr_least_step(mr_eight least[2], mr_eight_words which[2], size_t c, size_t m, co
 MR_KERNEL static void mr_least(double *restrict least, uint32_t *restrict which, const double *a, const double *b, size_t k,
                                size_t d, const double *const *x, size_t at, size_t n)
 {
-    size_t i = 0, c;
+    size_t i = (MR_HAS_EIGHTS ? mr_least_of_eights : mr_least_of_fours)(least, which, a, b, k, d, x, at, n);
 
-    for (; i + 16 <= n; i += 16) {
-        mr_eight l[2] = { INFINITY - (mr_eight){ 0 }, INFINITY - (mr_eight){ 0 } };
-        mr_eight_words w[2] = { { 0 }, { 0 } };
-
-        for (c = 0; c + MR_LEAST_SUMS <= k; c += MR_LEAST_SUMS)
-            mr_least_step(l, w, c, MR_LEAST_SUMS, a, b, d, x, at + i);
-        for (; c + 2 <= k; c += 2)
-            mr_least_step(l, w, c, 2, a, b, d, x, at + i);
-        for (; c < k; c++)
-            mr_least_step(l, w, c, 1, a, b, d, x, at + i);
-        for (int r = 0; r < 16; r++)
-            which[i + (size_t)r] = (uint32_t)w[r / 8][r % 8];
-        memcpy(least + i, l, sizeof l);
-    }
-    for (; i < n; i++)
-        for (least[i] = INFINITY, which[i] = 0, c = 0; c < k; c++) {
+    for (; i < n; i++) {
+        which[i] = 0;
+        least[i] = INFINITY;
+        for (size_t c = 0; c < k; c++) {
             double v = b[c];
 
             for (size_t j = 0; j < d; j++)
@@ -139,6 +156,7 @@ MR_KERNEL static void mr_least(double *restrict least, uint32_t *restrict which,
             which[i] = v < least[i] ? (uint32_t)c : which[i];
             least[i] = v < least[i] ? v : least[i];
         }
+    }
 }
 
 #endif

@@ -31,12 +31,16 @@ fill(struct table *t)
 static void
 check_least(const struct table *t, size_t k, size_t d, size_t at, size_t n)
 {
-    double least[ROWS + 1];
-    uint32_t which[ROWS + 1];
+    double least[ROWS + 1], least4[ROWS];
+    uint32_t which[ROWS + 1], which4[ROWS];
+    size_t n4 = mr_least_of_fours(least4, which4, t->a, t->b, k, d, t->x, at, n);      /* also where eights are used */
 
     least[n] = -1;
     which[n] = 99;
     mr_least(least, which, t->a, t->b, k, d, t->x, at, n);
+    ck_assert_uint_eq(n4, n / 8 * 8);
+    ck_assert_mem_eq(least, least4, n4 * sizeof *least);
+    ck_assert_mem_eq(which, which4, n4 * sizeof *which);
     for (size_t i = 0; i < n; i++) {
         double want = INFINITY;
         uint32_t nearest = 0;
