@@ -20,7 +20,7 @@
 #include "jobtracker/store.h"
 
 /* What is to be done in the filesystem, by value. */
-enum jt_work_kind { WORK_PREPARE, WORK_COMMIT, WORK_CLEAN };
+enum jt_work_kind { WORK_PREPARE, WORK_MARK, WORK_COMMIT, WORK_CLEAN };
 
 struct jt_work {
     enum jt_work_kind kind;
@@ -81,6 +81,7 @@ void jt_core_output_lost(struct jt_core *c, const struct jt_now *now, const TtOu
 
 /* Work of the filesystem is done; why is read when rc is not RC_OK. */
 void jt_core_prepared(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc, const struct why *why);
+void jt_core_marked(struct jt_core *c, const struct jt_now *now, uint64_t job);        /* or it failed */
 void jt_core_committed(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc, const struct why *why);
 void jt_core_cleaned(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc);
 

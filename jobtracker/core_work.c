@@ -84,10 +84,12 @@ jt_core_push_work(struct jt_core *c, struct jt_job *j, const struct jt_now *now)
         j->cleaned = true;              /* it has nothing in the filesystem */
         jt_store_job_put(c->store, j);
     }
-    if (j->preparing || j->committing || j->cleaning || j->spec->results)
+    if (j->preparing || j->marking || j->committing || j->cleaning || j->spec->results)
         return;
     if (j->state == JOB_RUNNING && !j->prepared)
         j->preparing = push(c, j, WORK_PREPARE, now);
+    else if (j->state == JOB_RUNNING && !j->marked)
+        j->marking = push(c, j, WORK_MARK, now);
     else if (j->state == JOB_COMMITTING)
         j->committing = push(c, j, WORK_COMMIT, now);
     else if (over && !j->cleaned && j->live_count == 0 && now->mono_ms >= j->work_again_ms)
@@ -134,6 +136,18 @@ jt_core_prepared(struct jt_core *c, const struct jt_now *now, uint64_t job, enum
         failed(c, j, "prepared", rc, why, now);
     else
         jt_core_push_work(c, j, now);
+}
+
+void
+jt_core_marked(struct jt_core *c, const struct jt_now *now, uint64_t job)
+{
+    struct jt_job *j = jt_core_find_job(c, job);
+
+    if (j == NULL)
+        return;
+    j->marking = false;
+    j->marked = true;
+    jt_core_push_work(c, j, now);
 }
 
 void

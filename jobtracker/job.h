@@ -95,8 +95,9 @@ struct jt_job {
     bool cleaned;                       /* over, and nothing of it is left but its output */
     bool was_loaded;                    /* an earlier run of the JobTracker had it, */
     bool was_cleaned;                   /* so its work directory is deleted twice */
-    bool preparing, cleaning, committing;       /* handed out; one at a time */
-    bool prepared;                      /* this run's JobTracker has made its work directory */
+    bool preparing, marking, cleaning, committing;      /* handed out; one at a time */
+    bool prepared;                      /* this run's JobTracker has made its work directory, */
+    bool marked;                        /* and has tried to write _SUCCESS there; if it failed, the commit does */
     uint32_t work_tries;                /* of this run, that failed */
     uint64_t work_again_ms;             /* mono: when what failed of them is tried again; 0 none */
     uint64_t submitted_ms, finished_ms; /* wall */

@@ -97,6 +97,8 @@ work_loop(void *arg)
             item->rc = jt_work_check(&hand, item->call->user, req->spec->output, &item->why);
         } else if (item->work->kind == WORK_PREPARE) {
             item->rc = jt_work_prepare(&hand, item->work, &item->why);
+        } else if (item->work->kind == WORK_MARK) {
+            item->rc = jt_work_mark(&hand, item->work, &item->why);
         } else if (item->work->kind == WORK_COMMIT) {
             item->rc = jt_work_commit(&hand, item->work, &item->why);
         } else {
@@ -141,6 +143,12 @@ worked(struct jt *jt, struct jt_item *item)
     log_debug("work_done", "job=%s kind=%d rc=%s", w->id, (int)w->kind, rc_name(item->rc));
     if (w->kind == WORK_PREPARE) {
         jt_core_prepared(&jt->core, &jt->now, w->job, item->rc, &item->why);
+        return;
+    }
+    if (w->kind == WORK_MARK) {
+        if (item->rc != RC_OK)
+            log_info("mark_failed", "job=%s rc=%s now=commit_does_it why=%s", w->id, rc_name(item->rc), item->why.text);
+        jt_core_marked(&jt->core, &jt->now, w->job);
         return;
     }
     if (w->kind == WORK_COMMIT) {

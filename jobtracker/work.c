@@ -154,27 +154,37 @@ write_success(struct jt_hand *h, const struct jt_work *w, struct arena *a, struc
     return fs_close_write(wr, why);
 }
 
-/* Unless it is there whole from an earlier try. */
 static enum rc
 make_out(struct jt_hand *h, const struct jt_work *w, struct arena *a, struct why *why)
 {
-    char *out = arena_printf(a, "%s/out", w->work), *success = arena_printf(a, "%s/out/_SUCCESS", w->work);
+    char *out = arena_printf(a, "%s/out", w->work);
+
+    return out == NULL ? why_rc(why, RC_NOMEM) : fs_mkdirs(h->fs, out, 0777 & ~w->umask, true, why);
+}
+
+/* Unless it is there whole from an earlier try. */
+static enum rc
+mark_out(struct jt_hand *h, const struct jt_work *w, struct arena *a, struct why *why)
+{
+    char *success = arena_printf(a, "%s/out/_SUCCESS", w->work);
     struct fs_status st;
     enum rc rc;
 
-    if (out == NULL || success == NULL)
+    if (success == NULL)
         return why_rc(why, RC_NOMEM);
     if ((rc = fs_stat(h->fs, success, a, &st, why)) == RC_OK && st.bytes == strlen(w->id) + 1)
         return RC_OK;
     if (rc != RC_OK && rc != RC_NOT_FOUND)
         return rc;
-    if ((rc = fs_mkdirs(h->fs, out, 0777 & ~w->umask, true, why)) != RC_OK)
+    if ((rc = write_success(h, w, a, why)) != RC_NOT_FOUND)
         return rc;
-    return write_success(h, w, a, why);
+    return (rc = make_out(h, w, a, why)) != RC_OK ? rc : write_success(h, w, a, why);
 }
 
-enum rc
-jt_work_prepare(struct jt_hand *h, const struct jt_work *w, struct why *why)
+/* step, as the job's user. */
+static enum rc
+do_step(struct jt_hand *h, const struct jt_work *w,
+        enum rc (*step)(struct jt_hand *h, const struct jt_work *w, struct arena *a, struct why *why), struct why *why)
 {
     struct arena a;
     enum rc rc;
@@ -182,8 +192,22 @@ jt_work_prepare(struct jt_hand *h, const struct jt_work *w, struct why *why)
     if ((rc = be(h, w->user, why)) != RC_OK)
         return rc;
     arena_init(&a, 1 * MB);
-    rc = make_out(h, w, &a, why);
+    rc = step(h, w, &a, why);
     arena_fini(&a);
+    return rc;
+}
+
+enum rc
+jt_work_prepare(struct jt_hand *h, const struct jt_work *w, struct why *why)
+{
+    return do_step(h, w, make_out, why);
+}
+
+enum rc
+jt_work_mark(struct jt_hand *h, const struct jt_work *w, struct why *why)
+{
+    enum rc rc = do_step(h, w, mark_out, why);
+
     CRASH_POINT(jt_prepared);
     return rc;
 }
@@ -197,7 +221,7 @@ put_in_place(struct jt_hand *h, const struct jt_work *w, struct arena *a, struct
 
     if (out == NULL)
         return why_rc(why, RC_NOMEM);
-    if ((rc = make_out(h, w, a, why)) != RC_OK)
+    if ((rc = mark_out(h, w, a, why)) != RC_OK)
         return rc;
     for (size_t i = 0; i < w->part_count; i++) {
         if ((rc = gather(h, w, w->parts[i], a, why)) != RC_OK ||

@@ -24,8 +24,10 @@ void jt_hand_fini(struct jt_hand *h);
 
 /* RC_EXISTS when the output is there already. */
 enum rc jt_work_check(struct jt_hand *h, const char *user, const char *output, struct why *why) MUST_CHECK;
-/* Make the directory that becomes the output, with _SUCCESS in it. */
+/* Make the directory that becomes the output. */
 enum rc jt_work_prepare(struct jt_hand *h, const struct jt_work *w, struct why *why) MUST_CHECK;
+/* Write _SUCCESS there, unless it is there whole from an earlier try; the directory too, if need be. */
+enum rc jt_work_mark(struct jt_hand *h, const struct jt_work *w, struct why *why) MUST_CHECK;
 /* Gather the winners' files there, rename the whole to the output. */
 enum rc jt_work_commit(struct jt_hand *h, const struct jt_work *w, struct why *why) MUST_CHECK;
 /* Delete what attempts wrote. */

@@ -32,6 +32,8 @@ void world_register(struct jt_world *w, int i, const struct jt_attempt **running
 
 /* Map i of the job is on machine homes[i % strlen(homes)] - '0'; "" no homes. */
 struct jt_job *world_submit(struct jt_world *w, uint32_t maps, uint32_t reduces, const char *homes);
+/* Its work directory was made and marked. */
+void world_prepared(struct jt_world *w, uint64_t job);
 
 /* Assign, commit. */
 void world_step(struct jt_world *w);

@@ -67,6 +67,30 @@ START_TEST(job_without_input_commits_at_once)
 }
 END_TEST
 
+START_TEST(tasks_run_while_the_output_is_marked_and_the_commit_waits_for_it)
+{
+    struct jt_world w;
+    struct jt_job *j;
+
+    world_init(&w);
+    world_register(&w, 0, NULL, 0, NULL, 0);
+    (void)world_submit(&w, 1, 0, "0");
+    world_restart(&w);
+    world_register(&w, 0, NULL, 0, NULL, 0);
+    j = jt_core_find_job(&w.core, 1);
+    jt_work_free(only_work(&w, WORK_PREPARE));
+    jt_core_prepared(&w.core, &w.now, 1, RC_OK, NULL);
+    jt_work_free(only_work(&w, WORK_MARK));
+    world_step(&w);
+    ck_assert(world_end(&w, world_attempt(j, true, 0), OK));
+    ck_assert_uint_eq(j->state, JOB_COMMITTING);
+    ck_assert_ptr_null(jt_core_take_work(&w.core));
+    jt_core_marked(&w.core, &w.now, 1);
+    jt_work_free(only_work(&w, WORK_COMMIT));
+    world_fini(&w);
+}
+END_TEST
+
 START_TEST(map_done_is_told_once_to_each_tracker_with_a_reduce)
 {
     struct jt_world w;
@@ -309,6 +333,7 @@ suite_jt_core(void)
 
     tcase_add_test(t, job_runs_maps_then_reduce_then_commits_its_winners);
     tcase_add_test(t, job_without_input_commits_at_once);
+    tcase_add_test(t, tasks_run_while_the_output_is_marked_and_the_commit_waits_for_it);
     tcase_add_test(t, map_done_is_told_once_to_each_tracker_with_a_reduce);
     tcase_add_test(t, fourth_failure_of_a_task_fails_the_job_and_names_the_reason);
     tcase_add_test(t, job_that_failed_is_cleaned_after_its_last_attempt_ended);

@@ -16,7 +16,7 @@ START_TEST(work_directory_of_a_job_from_before_a_restart_is_deleted_twice)
     world_restart(&w);
     jt_work_free(jt_core_take_work(&w.core));           /* to be prepared again */
     ck_assert_ptr_nonnull(j = jt_core_find_job(&w.core, number));
-    jt_core_prepared(&w.core, &w.now, number, RC_OK, NULL);
+    world_prepared(&w, number);
     ck_assert(jt_core_kill(&w.core, &w.now, j, "test"));
     ck_assert_ptr_nonnull(work = jt_core_take_work(&w.core));
     ck_assert_int_eq(work->kind, WORK_CLEAN);
@@ -211,7 +211,7 @@ START_TEST(reduce_waits_for_the_work_directory_of_this_run)
     ck_assert_ptr_nonnull(work = jt_core_take_work(&w.core));
     ck_assert_int_eq(work->kind, WORK_PREPARE);
     jt_work_free(work);
-    jt_core_prepared(&w.core, &w.now, j->number, RC_OK, NULL);
+    world_prepared(&w, j->number);
     world_step(&w);
     ck_assert_ptr_nonnull(j->reduces[0].attempts);
     world_fini(&w);
