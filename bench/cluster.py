@@ -22,6 +22,13 @@ class Measured(Cluster):
         os.makedirs(folder)
         super().__init__(nodes, ["dfs.replication=1", *settings], folder)
 
+    def start(self):
+        try:
+            return super().start()
+        except BaseException:
+            self.close()
+            raise
+
     def pids(self):
         return sorted({pid for m in self.ps().values() if m.get("pid") for pid in tree(m["pid"])})
 
