@@ -7,10 +7,9 @@
 #include "core/base/mem.h"
 #include "libmr/decimal.h"
 
-#define EMIT_BYTES      (256 * KB)
 #define EMIT_MAX        ((size_t)2 << 30)
 #define REPORT_MS       100
-#define OUT_BYTES       (1 * MB)
+#define OUT_BYTES       (256 * KB)     /* written while it is in the caches */
 #define FURTHER_BYTES   (256 * KB)
 #define ALIGN           64
 
@@ -78,6 +77,10 @@ api_flush(struct mr_task *t, size_t need)
         return;
     if (need > EMIT_MAX)
         attempt_fail(a, why_set(a->why, RC_JOB_FAILED, "a pair of %zu bytes was emitted; at most 1 GB", need));
+    if (a->emits_in_place) {
+        map_window(a, need);
+        return;
+    }
     mem_free(a->emit_buf);
     a->emit_cap = need;
     a->emit_buf = mem_alloc(need);
@@ -290,6 +293,10 @@ put_pair(const struct attempt *a, struct buf *out, struct mr_bytes key, struct m
 
         buf_put(out, &head, sizeof head);
     }
+    if (value.p == key.p + key.n && (a->spec->results || a->job->writer == MR_WRITE_RAW)) {
+        buf_put(out, key.p, key.n + value.n);
+        return;
+    }
     buf_put(out, key.p, key.n);
     if (a->spec->results || a->job->writer == MR_WRITE_RAW) {
         buf_put(out, value.p, value.n);
@@ -442,11 +449,12 @@ run(struct attempt *a, struct mr_map_index *ret_index)
 static void
 fini(struct attempt *a)
 {
-    mem_free(a->emit_buf);
+    if (!a->emits_in_place)
+        mem_free(a->emit_buf);
     mem_free((char *)(uintptr_t)a->progress.status);
     a->progress.status = NULL;
     map_fini(a);
-    collect_fini(&a->collect);
+    collect_fini(&a->collect, a->spec->is_map ? a->host->memory : NULL);
     buf_fini(&a->out);
     seg_merge_fini(&a->merge);
     for (size_t i = 0; i < a->reader_count; i++) {
@@ -505,7 +513,9 @@ mr_attempt_run(const struct mr_spec *spec, const struct mr_job *job, struct mr_h
     buf_init(&a->line, EMIT_MAX);
     buf_init(&a->second, EMIT_MAX);
     a->fold = (struct folding){ job->fold, job->fold_own };
-    collect_init(&a->collect, &a->fold, job->compare == NULL, spec->sort_bytes);
+    if (host->memory != NULL && !spec->is_map)
+        collect_memory_fini(host->memory);      /* a reduce needs its own */
+    collect_init(&a->collect, &a->fold, job->compare == NULL, spec->sort_bytes, spec->is_map ? host->memory : NULL);
     if (setjmp(a->failed) == 0)
         run(a, ret_index);
     rc = a->rc;

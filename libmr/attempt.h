@@ -43,6 +43,7 @@ struct attempt {
     enum rc rc;
     char *emit_buf;
     size_t emit_cap;
+    bool emits_in_place;            /* emit_buf is a window of the collector (map_window) */
     /* Where emitted pairs go: called with whole pairs. */
     void (*sink)(struct attempt *a, const char *p, size_t n);
     struct mr_progress progress;
@@ -101,8 +102,12 @@ void output_flush(struct attempt *a);
 void output_flush_all(struct attempt *a);      /* further outputs too */
 
 void map_run(struct attempt *a, struct mr_map_index *ret_index);
+/* The emit buffer becomes room in the collector, for `need` bytes at least; nothing that was emitted is in it. */
+void map_window(struct attempt *a, size_t need);
 void map_fini(struct attempt *a);
 void reduce_run(struct attempt *a);
+
+#define EMIT_BYTES ((size_t)256 * KB)
 
 /* n bytes, zero, aligned to 64, until the attempt ends. */
 void *attempt_alloc(struct attempt *a, size_t n);

@@ -11,10 +11,14 @@
 #define FIRST_SLOTS 4096
 #define CACHE_LINE 64
 #define DIGITS 4                /* of 8 bits, sorted at a time */
+#define CACHED ((size_t)32768)  /* so many references or more are dealt out before they are sorted */
 #define RUN_SHORT 16            /* references that are ordered by insertion */
 #define RUN_LONG 4096           /* by radix again */
 #define FOLD_AHEAD 64           /* pairs whose memory is fetched ahead */
 #define AT_MAX ((size_t)COLLECT_SHORT * UNIT)
+#define FLAT_MAX ((size_t)UINT32_MAX)
+#define GROW_MAX (4 * MB)       /* pairs that grow beyond this get all that they may need */
+#define FLAT_SLACK (1 * MB)     /* emitted, but not yet collected */
 
 /* The first n <= 8 bytes at p as a word; p has at least 8 that can be read. */
 static uint64_t
@@ -32,22 +36,51 @@ collect_hash_part(uint64_t hash, uint32_t parts)
     return (uint32_t)((hash >> 32) * parts >> 32);
 }
 
-void
-collect_init(struct collector *c, const struct folding *fold, bool by_bytes, size_t limit)
+/* Every pair is kept as it was emitted. */
+static bool
+is_flat(const struct collector *c)
 {
-    memset(c, 0, sizeof *c);
-    c->fold = *fold;
-    c->short_keys = by_bytes && fold->kind >= MR_FOLD_SUM_I64 && fold->kind <= MR_FOLD_MAX_F64;
-    c->limit = limit < AT_MAX ? limit : AT_MAX;
+    return c->fold.kind == MR_FOLD_NONE;
 }
 
 void
-collect_fini(struct collector *c)
+collect_memory_fini(struct collect_memory *m)
 {
-    mem_free(c->pairs);
+    mem_free(m->pairs);
+    mem_free(m->refs);
+    mem_free(m->spare);
+    *m = (struct collect_memory){ .cap = 0 };
+}
+
+void
+collect_init(struct collector *c, const struct folding *fold, bool by_bytes, size_t limit, struct collect_memory *m)
+{
+    size_t most = fold->kind == MR_FOLD_NONE ? FLAT_MAX : AT_MAX;
+
+    memset(c, 0, sizeof *c);
+    c->fold = *fold;
+    c->short_keys = by_bytes && fold->kind >= MR_FOLD_SUM_I64 && fold->kind <= MR_FOLD_MAX_F64;
+    c->limit = limit < most ? limit : most;
+    if (m != NULL && is_flat(c)) {
+        c->pairs = m->pairs;
+        c->cap = m->cap;
+        c->refs = m->refs;
+        c->spare = m->spare;
+        c->ref_cap = m->ref_cap;
+        *m = (struct collect_memory){ .cap = 0 };
+    }
+}
+
+void
+collect_fini(struct collector *c, struct collect_memory *m)
+{
+    struct collect_memory left = { c->pairs, c->cap, c->refs, c->spare, c->ref_cap };
+
+    if (m != NULL && is_flat(c) && c->cap <= c->limit + FLAT_SLACK)
+        *m = left;
+    else
+        collect_memory_fini(&left);
     mem_free(c->slots);
-    mem_free(c->refs);
-    mem_free(c->spare);
     short_fini(&c->small);
     memset(c, 0, sizeof *c);
 }
@@ -76,6 +109,7 @@ padded(size_t n)
     return (n + UNIT - 1) / UNIT * UNIT;
 }
 
+/* Of a pair in a collector that folds. */
 static size_t
 pair_bytes(size_t key_len, size_t value_len)
 {
@@ -85,9 +119,15 @@ pair_bytes(size_t key_len, size_t value_len)
 static void
 pair_at(const struct collector *c, uint32_t at, struct mr_bytes *key, struct mr_bytes *value)
 {
-    const char *p = c->pairs + (size_t)at * UNIT;
+    const char *p;
     struct mr_pair head;
 
+    if (is_flat(c)) {
+        p = c->pairs + at;
+        pair_get(&p, key, value);
+        return;
+    }
+    p = c->pairs + (size_t)at * UNIT;
     memcpy(&head, p, sizeof head);
     value->p = p + sizeof head;
     value->n = head.value_len;
@@ -100,7 +140,7 @@ ref_at(const struct collector *c, uint32_t at, struct mr_bytes *key, struct mr_b
 {
     const struct short_slot *s;
 
-    if (!(at & COLLECT_SHORT)) {
+    if (is_flat(c) || !(at & COLLECT_SHORT)) {
         pair_at(c, at, key, value);
         return;
     }
@@ -118,7 +158,11 @@ collect_get(const struct collector *c, const struct collect_ref *ref, struct mr_
 void
 collect_fetch(const struct collector *c, const struct collect_ref *ref)
 {
-    if (ref->at & COLLECT_SHORT) {
+    if (is_flat(c)) {
+        __builtin_prefetch(c->pairs + ref->at);
+        __builtin_prefetch(c->pairs + ref->at + CACHE_LINE);
+        __builtin_prefetch(c->pairs + ref->at + 2 * CACHE_LINE);
+    } else if (ref->at & COLLECT_SHORT) {
         __builtin_prefetch(&c->small.slots[ref->at & ~COLLECT_SHORT]);
     } else {
         const char *p = c->pairs + (size_t)ref->at * UNIT;
@@ -139,6 +183,8 @@ grow_pairs(struct collector *c, size_t n)
         return true;
     while (cap - c->used < n)
         cap *= 2;
+    if (is_flat(c) && cap > GROW_MAX && cap < c->limit + FLAT_SLACK)
+        cap = c->limit + FLAT_SLACK;    /* once is enough: pages that are not touched cost nothing */
     if ((p = mem_alloc(cap)) == NULL)
         return false;
     mem_huge(p, cap);
@@ -148,6 +194,12 @@ grow_pairs(struct collector *c, size_t n)
     c->pairs = p;
     c->cap = cap;
     return true;
+}
+
+char *
+collect_window(struct collector *c, size_t n)
+{
+    return grow_pairs(c, n) ? c->pairs + c->used : NULL;
 }
 
 static bool
@@ -340,29 +392,43 @@ fold_run(struct collector *c, const char **p, const char *end, size_t *added)
     return r;
 }
 
+/* Keep as many of the pairs as there is room for, as they are. */
+static enum collect_result
+flat_add(struct collector *c, const char **p, const char *end, size_t *added)
+{
+    const char *stop = *p, *next = *p;
+    size_t n = 0, used = c->used, count = c->count;
+    struct mr_bytes key, value;
+
+    for (; stop < end; stop = next, n++) {
+        pair_get(&next, &key, &value);
+        used += (size_t)(next - stop);
+        if (count + n && used + (count + n) * sizeof *c->refs > c->limit)
+            break;
+    }
+    if (*p != c->pairs + c->used) {
+        if (!grow_pairs(c, (size_t)(stop - *p)))
+            return COLLECT_NOMEM;
+        if (stop != *p)
+            memcpy(c->pairs + c->used, *p, (size_t)(stop - *p));
+    }
+    c->used += (size_t)(stop - *p);
+    c->count += n;
+    *added += n;
+    *p = stop;
+    return stop < end ? COLLECT_FULL : COLLECT_OK;
+}
+
 enum collect_result
 collect_add(struct collector *c, const char **p, const char *end, size_t *ret_added)
 {
     enum collect_result r = COLLECT_OK;
-    struct mr_bytes key, value;
-    uint32_t at;
 
     *ret_added = 0;
-    while (r == COLLECT_OK && *p < end) {
-        const char *next = *p;
-
-        if (c->fold.kind != MR_FOLD_NONE) {
-            r = fold_run(c, p, end, ret_added);
-            continue;
-        }
-        pair_get(&next, &key, &value);
-        if (c->count && c->used + pair_bytes(key.n, value.n) + c->count * sizeof *c->refs > c->limit)
-            return COLLECT_FULL;
-        if (!append(c, key, value, &at))
-            return COLLECT_NOMEM;
-        *p = next;
-        ++*ret_added;
-    }
+    if (is_flat(c))
+        return flat_add(c, p, end, ret_added);
+    while (r == COLLECT_OK && *p < end)
+        r = fold_run(c, p, end, ret_added);
     return r;
 }
 
@@ -395,18 +461,18 @@ digit_of(const struct collect_ref *r, unsigned shift, bool of_part)
 }
 
 /*
- * Stable passes over 8 bits each, from bit `low` on, four of prefix or of part; other is as large.  Returns whichever of
- * the two holds the result.
+ * Stable passes over 8 bits each, from bit `low` on, `digits` of prefix or of part; other is as large.  Returns whichever
+ * of the two holds the result.
  */
 static struct collect_ref *
-radix_passes(struct collect_ref *refs, struct collect_ref *other, size_t n, unsigned low, bool of_part)
+radix_passes(struct collect_ref *refs, struct collect_ref *other, size_t n, unsigned low, unsigned digits, bool of_part)
 {
     size_t counts[DIGITS][256] = { { 0 } };
 
     for (size_t i = 0; i < n; i++)
-        for (unsigned d = 0; d < DIGITS; d++)
+        for (unsigned d = 0; d < digits; d++)
             counts[d][digit_of(&refs[i], low + 8 * d, of_part)]++;
-    for (unsigned d = 0; d < DIGITS; d++) {
+    for (unsigned d = 0; d < digits; d++) {
         struct collect_ref *swap = refs;
         size_t sum = 0;
 
@@ -424,6 +490,37 @@ radix_passes(struct collect_ref *refs, struct collect_ref *other, size_t n, unsi
         other = swap;
     }
     return refs;
+}
+
+/*
+ * Stable, by the 32 bits of prefix from `low` on.  Many references are first dealt out by the highest eight of these:
+ * each heap then fits the caches while it is sorted.  Returns whichever of the two holds the result.
+ */
+static struct collect_ref *
+sort_window(struct collect_ref *refs, struct collect_ref *other, size_t n, unsigned low)
+{
+    unsigned high = low + 8 * (DIGITS - 1);
+    size_t ends[256] = { 0 }, at = 0;
+
+    if (n < CACHED)
+        return radix_passes(refs, other, n, low, DIGITS, false);
+    for (size_t i = 0; i < n; i++)
+        ends[digit_of(&refs[i], high, false)]++;
+    for (unsigned b = 0; b < 256; b++) {
+        size_t k = ends[b];
+
+        ends[b] = at;
+        at += k;
+    }
+    for (size_t i = 0; i < n; i++)
+        other[ends[digit_of(&refs[i], high, false)]++] = refs[i];
+    for (unsigned b = 0; b < 256; b++) {
+        size_t from = b ? ends[b - 1] : 0, k = ends[b] - from;
+
+        if (k > 1 && radix_passes(other + from, refs + from, k, low, DIGITS - 1, false) != other + from)
+            memcpy(other + from, refs + from, k * sizeof *refs);
+    }
+    return other;
 }
 
 /* The lowest of the 32 bits of prefix that tell most: those from the first one on in which any two differ. */
@@ -466,7 +563,7 @@ finish_run(struct collect_ref *refs, struct collect_ref *spare, size_t n, unsign
     } else {
         unsigned deeper = window_low(refs, n);
 
-        if ((sorted = radix_passes(refs, spare, n, deeper, false)) != refs)
+        if ((sorted = sort_window(refs, spare, n, deeper)) != refs)
             memcpy(refs, sorted, n * sizeof *refs);
         for (size_t i = 1; i <= n; i++)
             if (i == n || refs[i].prefix >> deeper != refs[start].prefix >> deeper) {
@@ -496,14 +593,15 @@ make_refs(struct collector *c, uint32_t (*part_of)(void *arg, struct mr_bytes ke
         mem_huge(c->spare, c->count * sizeof *c->spare);
     }
     while (at < c->used) {
+        uint32_t place = (uint32_t)(is_flat(c) ? at : at / UNIT);
         struct mr_bytes key, value;
 
-        pair_at(c, (uint32_t)(at / UNIT), &key, &value);
-        c->refs[n].at = (uint32_t)(at / UNIT);
+        pair_at(c, place, &key, &value);
+        c->refs[n].at = place;
         c->refs[n].part = part_of(arg, key);
         c->refs[n].prefix = prefixes ? seg_prefix(key) : 0;
         n++;
-        at += pair_bytes(key.n, value.n);
+        at += is_flat(c) ? sizeof(struct mr_pair) + key.n + value.n : pair_bytes(key.n, value.n);
     }
     for (size_t i = 0; n < c->count && i < c->small.slot_count; i++) {
         const struct short_slot *s = &c->small.slots[i];
@@ -531,8 +629,8 @@ collect_sort(struct collector *c, uint32_t (*part_of)(void *arg, struct mr_bytes
     if (!make_refs(c, part_of, arg, compare == NULL))
         return RC_NOMEM;
     low = window_low(c->refs, c->count);
-    refs = radix_passes(c->refs, c->spare, c->count, low, false);
-    refs = radix_passes(refs, refs == c->refs ? c->spare : c->refs, c->count, 0, true);
+    refs = sort_window(c->refs, c->spare, c->count, low);
+    refs = radix_passes(refs, refs == c->refs ? c->spare : c->refs, c->count, 0, DIGITS, true);
     if (refs == c->spare) {
         c->spare = c->refs;
         c->refs = refs;

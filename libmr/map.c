@@ -59,13 +59,15 @@ static uint32_t
 range_part(struct attempt *a, struct mr_bytes key)
 {
     size_t low = 0, high = a->spec->bound_count;
+    uint64_t prefix = seg_prefix(key);
 
     if (high + 1 != a->spec->reduce_count)
         attempt_fail(a, why_set(a->why, RC_BAD_JOB, "%zu bounds for %u reduces", high, a->spec->reduce_count));
     while (low < high) {
         size_t mid = (low + high) / 2;
+        uint64_t bound = seg_prefix(a->spec->bounds[mid]);
 
-        if (seg_compare(a->spec->bounds[mid], key) <= 0)
+        if (bound != prefix ? bound < prefix : seg_compare(a->spec->bounds[mid], key) <= 0)
             low = mid + 1;
         else
             high = mid;
@@ -258,6 +260,30 @@ spill_collected(struct attempt *a, bool output)
 }
 
 void
+map_window(struct attempt *a, size_t need)
+{
+    size_t n = need > EMIT_BYTES ? need : EMIT_BYTES;
+    char *p = collect_window(&a->collect, n);
+
+    if (p == NULL)
+        attempt_fail(a, why_set(a->why, RC_NOMEM, "no memory to collect map output"));
+    a->emit_buf = a->task.at = p;
+    a->emit_cap = n;
+    a->task.end = p + n;
+}
+
+/* The collector was emptied: pairs [p, end) lie in it behind where it begins now. */
+static void
+move_to_front(struct attempt *a, const char **p, const char **end)
+{
+    size_t n = (size_t)(*end - *p);
+
+    memmove(a->collect.pairs, *p, n);
+    *p = a->collect.pairs;
+    *end = *p + n;
+}
+
+void
 sink_collect(struct attempt *a, const char *p, size_t n)
 {
     const char *end = p + n;
@@ -277,6 +303,8 @@ sink_collect(struct attempt *a, const char *p, size_t n)
             counters[MRC_COMBINE_OUTPUT_RECORDS] += folds ? (int64_t)a->collect.count : 0;
             spill_collected(a, false);
             keep_spill(a);
+            if (a->emits_in_place)
+                move_to_front(a, &p, &end);
         } else if (r == COLLECT_BAD_VALUE) {
             struct mr_bytes key, value;
 
@@ -287,6 +315,8 @@ sink_collect(struct attempt *a, const char *p, size_t n)
             attempt_fail(a, why_set(a->why, RC_NOMEM, "no memory to collect map output"));
         }
     }
+    if (a->emits_in_place)
+        map_window(a, 0);
 }
 
 /* Merge one partition of spills [from, to) into the open file. */
@@ -424,6 +454,12 @@ map_run(struct attempt *a, struct mr_map_index *ret_index)
     if (a->map)
         a->map->open.fd = -1;
     a->sink = map_only ? sink_output : sink_collect;
+    if (!map_only && a->job->fold == MR_FOLD_NONE && a->job->combine == NULL) {
+        mem_free(a->emit_buf);
+        a->emit_buf = NULL;
+        a->emits_in_place = true;
+        map_window(a, 0);
+    }
     if (a->job->setup)
         a->job->setup(&a->task);
     for (size_t i = 0; i < a->spec->split_count; i++)

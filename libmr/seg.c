@@ -126,8 +126,12 @@ seg_put(struct seg_writer *w, struct mr_bytes key, struct mr_bytes value, struct
     if (key.n < 128 && value.n < 128 && (p = buf_grow(&w->raw, 2 + all)) != NULL) {
         p[0] = (uint8_t)key.n;
         p[1] = (uint8_t)value.n;
-        copy_short(p + 2, key);
-        copy_short(p + 2 + key.n, value);
+        if (value.p == key.p + key.n && all > 16) {
+            memcpy(p + 2, key.p, all);
+        } else {
+            copy_short(p + 2, key);
+            copy_short(p + 2 + key.n, value);
+        }
     } else {
         buf_varint(&w->raw, key.n);
         buf_varint(&w->raw, value.n);
@@ -283,6 +287,15 @@ before(const struct seg_merge *m, const struct seg_reader *a, const struct seg_r
     return c ? c < 0 : a->source < b->source;
 }
 
+/* before(m, right, left), without a jump where that cannot be foretold. */
+static size_t
+is_right_first(const struct seg_merge *m, const struct seg_reader *left, const struct seg_reader *right)
+{
+    if (m->compare != NULL || left->prefix == right->prefix)
+        return before(m, right, left);
+    return right->prefix < left->prefix;
+}
+
 static void
 sift_down(struct seg_merge *m, size_t i)
 {
@@ -293,8 +306,8 @@ sift_down(struct seg_merge *m, size_t i)
 
         if (kid >= m->n)
             break;
-        if (kid + 1 < m->n && before(m, m->heap[kid + 1], m->heap[kid]))
-            kid++;
+        if (kid + 1 < m->n)
+            kid += is_right_first(m, m->heap[kid], m->heap[kid + 1]);
         if (!before(m, m->heap[kid], top))
             break;
         m->heap[i] = m->heap[kid];

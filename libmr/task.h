@@ -120,8 +120,11 @@ struct mr_host_ops {
     void (*filled)(struct mr_host *h, size_t split);
 };
 
+struct collect_memory;
+
 struct mr_host {
     const struct mr_host_ops *ops;
+    struct collect_memory *memory;  /* what a map leaves for the host's next one (libmr/collect.h); NULL: nothing */
 };
 
 /* Where each partition is in the map output file: parts + 1 offsets; part i is [at[i], at[i + 1]), of CRC32C crc[i]. */

@@ -7,6 +7,7 @@
 #include "core/base/buf.h"
 #include "core/base/mem.h"
 #include "core/base/table.h"
+#include "libmr/collect.h"
 #include "libmr/task.h"
 #include "tasktracker/chan.h"
 
@@ -67,6 +68,7 @@ struct worker {
     uint64_t job_number;
     struct side *sides;             /* of the job */
     struct kept *kept;
+    struct collect_memory memory;   /* of the job's maps */
     int fill_fd;                    /* of the split being kept; -1 none */
     uint32_t *filled;               /* splits; room for all */
     size_t filled_count;
@@ -468,6 +470,7 @@ forget_job(struct worker *k)
             k->self->ops->unmap(k->self, c->p, c->n);
             mem_free(c);
         }
+    collect_memory_fini(&k->memory);
     k->job = NULL;                      /* perhaps another stage of the shared object */
 }
 
@@ -693,7 +696,7 @@ worker_refuse(struct pipes *p, int sock, const struct why *why)
 void
 worker_main(struct worker_self *self, int sock)
 {
-    struct worker k = { .host = { &host_ops }, .self = self, .pipes = self->pipes, .sock = sock, .fill_fd = -1 };
+    struct worker k = { .host = { &host_ops, &k.memory }, .self = self, .pipes = self->pipes, .sock = sock, .fill_fd = -1 };
     ProtobufCMessage *m;
     int fds[CHAN_FDS];
     size_t n;

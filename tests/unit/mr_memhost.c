@@ -183,7 +183,7 @@ run_attempt(struct mem_host *m, struct mr_spec *spec, struct mr_map_index *index
 enum rc
 mem_job_run(const struct mem_job *j, struct buf *out, int64_t counters[MRC_COUNT], struct why *why)
 {
-    struct mem_host m = { .host = { &ops }, .j = j, .out = out, .output_fd = -1, .clock = { mono_us, wall_ms } };
+    struct mem_host m = { .host = { &ops, j->memory }, .j = j, .out = out, .output_fd = -1, .clock = { mono_us, wall_ms } };
     struct mr_file file = { "input", j->input_bytes, j->split_bytes, mr_reader_takes_files(j->job->reader) };
     struct mr_split *splits;
     struct arena a;

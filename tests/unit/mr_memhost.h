@@ -27,6 +27,7 @@ struct mem_job {
     const char *side;           /* data of the side file "side", or NULL */
     const char *second;         /* of every map, or NULL */
     bool results;
+    struct collect_memory *memory;  /* the host's, or NULL */
     const struct mr_bytes *bounds;
     size_t bound_count;
 };

@@ -3,6 +3,7 @@
 
 #include "core/base/mem.h"
 #include "core/base/rng.h"
+#include "libmr/collect.h"
 #include "tests/unit/mr_memhost.h"
 #include "tests/unit/suites.h"
 
@@ -337,6 +338,93 @@ START_TEST(each_moment_is_counted_once_and_for_what_it_was_spent_on)
 }
 END_TEST
 
+/* Emits its line, and behind each hundredth a pair larger than any window. */
+static void
+map_large(struct mr_task *t, const struct mr_rec *rec, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        mr_emit(t, rec[i].value, rec[i].value_len, "1", 1);
+        if (rec[i].value_len > 2 && rec[i].value[1] == '7' && rec[i].value[2] == '7') {
+            char *p = mr_emit_head(t, rec[i].value, rec[i].value_len, 300000);
+
+            memset(p, rec[i].value[0], 300000);
+        }
+    }
+}
+
+static void
+reduce_lengths(struct mr_task *t, struct mr_bytes key, struct mr_values *values)
+{
+    struct mr_bytes v;
+    int64_t sum = 0;
+
+    while (mr_next(t, values, &v)) {
+        for (size_t i = 1; i < v.n; i += 997)
+            ck_assert_int_eq(v.p[i], 'w');
+        sum += (int64_t)v.n;
+    }
+    mr_emit_i64(t, key.p, key.n, sum);
+}
+
+START_TEST(pairs_larger_than_the_window_lie_between_small_ones_also_when_they_spill)
+{
+    const struct mr_job job = { .abi = MR_ABI, .size = sizeof job, .map = map_large, .reduce = reduce_lengths,
+                                .value = MR_VALUE_I64 };
+    char *text = mem_alloc(40000 * 8 + 1);
+    int64_t c[MRC_COUNT], sums = 0;
+    struct buf want, got;
+    struct mem_job j = make_job(&job, text);
+    size_t at = 0, large = 0;
+
+    for (unsigned i = 0; i < 40000; i++) {
+        unsigned word = i * 7919 % 3001;
+
+        at += (size_t)snprintf(text + at, 9, "w%u\n", word);
+        large += word == 77 || word / 10 == 77;        /* as map_large sees it: w77, w770 .. w779 */
+    }
+    j.input_bytes = at;
+    j.split_bytes = 100000;
+    j.sort_bytes = 64 * MB;
+    run_ok(&j, &want, c);
+    ck_assert_int_eq(c[MRC_SPILLS], 0);
+    sums = sum_counts(&want);
+    ck_assert_int_eq(sums, 40000 + (int64_t)large * 300000);
+    j.sort_bytes = 200000;
+    run_ok(&j, &got, c);
+    ck_assert_int_gt(c[MRC_SPILLS], 8);
+    assert_same(&want, &got);
+    buf_fini(&want);
+    buf_fini(&got);
+    mem_free(text);
+}
+END_TEST
+
+START_TEST(memory_that_a_map_leaves_serves_the_next_and_goes_with_the_first_reduce)
+{
+    char *text = make_text(6000000, 12);
+    struct collect_memory memory = { .cap = 0 };
+    int64_t c[MRC_COUNT];
+    struct buf want, got;
+    struct mem_job j = make_job(&reduce_job, text);
+
+    j.split_bytes = 1500000;
+    run_ok(&j, &want, c);
+    j.memory = &memory;
+    run_ok(&j, &got, c);
+    assert_same(&want, &got);
+    ck_assert_ptr_null(memory.pairs);   /* the reduces came last */
+    buf_fini(&got);
+    j.sort_bytes = 200000;              /* and when it spills */
+    run_ok(&j, &got, c);
+    ck_assert_int_gt(c[MRC_SPILLS], 8);
+    assert_same(&want, &got);
+    buf_fini(&want);
+    buf_fini(&got);
+    collect_memory_fini(&memory);
+    mem_free(text);
+}
+END_TEST
+
 START_TEST(empty_input_gives_empty_output)
 {
     int64_t c[MRC_COUNT];
@@ -367,6 +455,8 @@ suite_mr_attempt(void)
     tcase_add_test(t, a_job_that_fails_says_its_own_text);
     tcase_add_test(t, words_that_change_their_length_do_not_spill_one_by_one);
     tcase_add_test(t, each_moment_is_counted_once_and_for_what_it_was_spent_on);
+    tcase_add_test(t, pairs_larger_than_the_window_lie_between_small_ones_also_when_they_spill);
+    tcase_add_test(t, memory_that_a_map_leaves_serves_the_next_and_goes_with_the_first_reduce);
     tcase_add_test(t, empty_input_gives_empty_output);
     suite_add_tcase(s, t);
     return s;
