@@ -185,10 +185,13 @@ jt_store_commit(struct jt_store *s, struct why *why)
     return RC_OK;
 }
 
-/* Ready to bind; begins the group's transaction. */
+/* Ready to bind; begins the group's transaction. An error, also of a query, may have undone it: what comes after must not
+ * be kept without what came before. */
 static sqlite3_stmt *
 use(struct jt_store *s, int which)
 {
+    if (s->open && sqlite3_get_autocommit(s->db) != 0)
+        break_store(s, SQLITE_ABORT_ROLLBACK, "an error undid the open group");
     jt_store_begin(s);
     return s->st[which];
 }
