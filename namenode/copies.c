@@ -558,6 +558,17 @@ make_order(const struct nn_copies *set, const struct nn_logcopy_record *rec)
     return NULL;
 }
 
+/* Under the lock. */
+static size_t
+count_not_dropped(const struct nn_copies *set)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < set->count; i++)
+        n += set->list[i].worth != NN_COPY_DROPPED;
+    return n;
+}
+
 enum rc
 nn_copies_begin(struct nn_copies *set, uint64_t txid, uint64_t at_ms, struct span row, struct why *why)
 {
@@ -568,6 +579,7 @@ nn_copies_begin(struct nn_copies *set, uint64_t txid, uint64_t at_ms, struct spa
     if ((set->open = make_order(set, &rec)) == NULL)
         return why_rc(why, RC_NOMEM);
     mutex_lock(set->nn->world->threads, set->lock);
+    set->open_count = count_not_dropped(set);
     give(set, set->open);
     mutex_unlock(set->nn->world->threads, set->lock);
     return RC_OK;
@@ -589,16 +601,17 @@ nn_copies_wait(struct nn_copies *set)
     CRASH_POINT(nn_copies_written);
 }
 
-void
+bool
 nn_copies_undo(struct nn_copies *set)
 {
     struct threads *t = set->nn->world->threads;
     struct nn_logcopy_record rec = { .kind = NN_LOGCOPY_UNDONE };
     struct nn_copy_order *o;
     struct why why;
+    bool all;
 
     if (set->count == 0)
-        return;
+        return true;
     rec.txid = set->open->txid;
     o = make_order(set, &rec);
     mutex_lock(t, set->lock);
@@ -614,7 +627,9 @@ nn_copies_undo(struct nn_copies *set)
     unref(o);
     unref(set->open);
     set->open = NULL;
+    all = count_not_dropped(set) == set->open_count;
     mutex_unlock(t, set->lock);
+    return all;
 }
 
 static size_t

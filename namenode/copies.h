@@ -54,10 +54,11 @@ enum rc nn_copies_start(struct nn_copies *c, uint64_t txid, struct why *why) MUS
 /* End the threads.  false: one is stuck in a call to its disk and was left behind; then nothing may be freed. */
 bool nn_copies_stop(struct nn_copies *c);
 
-/* The core thread.  begin: hand the row to every copy; wait: until it is on their disks; undo: it was not committed. */
+/* The core thread.  begin: hand the row to every copy; wait: until it is on their disks; undo: it was not committed, false
+ * when a copy that was dropped meanwhile may hold it, so that the next start would do it after all. */
 enum rc nn_copies_begin(struct nn_copies *c, uint64_t txid, uint64_t at_ms, struct span row, struct why *why) MUST_CHECK;
 void nn_copies_wait(struct nn_copies *c);
-void nn_copies_undo(struct nn_copies *c);
+bool nn_copies_undo(struct nn_copies *c) MUST_CHECK;
 
 /* How many directories get the log, and could replace the database now. */
 size_t nn_copies_live(struct nn_copies *c);

@@ -60,6 +60,7 @@ struct nn_copies {
     bool stop;                          /* under lock */
     uint64_t txid;                      /* committed last; under lock */
     struct nn_copy_order *open;         /* the core's: between begin and wait or undo */
+    size_t open_count;                  /* copies that it was given to */
 };
 
 /* Under the lock.  Nobody waits for it any more. */

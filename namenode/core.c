@@ -525,8 +525,13 @@ commit_group(struct nn_core *core)
         log_error("commit_failed", "txid=%" PRIu64 " reason=%s", core->txid + 1, why.text);
         if (why.rc == RC_NO_SPACE) {
             /* A write found no room (a failed sync is RC_IO): the mark of the commit is not in the WAL. */
-            if (g->row_count > 0)
-                nn_copies_undo(core->nn->copies);
+            nn_disk_release(core);          /* a copy on the same disk needs room to be told */
+            if (g->row_count > 0 && !nn_copies_undo(core->nn->copies)) {
+                log_error("group_not_undone", "txid=%" PRIu64 " now=answer_nobody reason=\"a directory may hold it\"",
+                          core->txid + 1);
+                nn_set_failed(core->nn);
+                return;
+            }
             lose(g, &why);
             lose_group(core);
         } else {
