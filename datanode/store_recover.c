@@ -15,8 +15,9 @@ check_init(const struct dn_replica *r, struct stamp stamp, struct stamp recovery
     if (r->recovery.v > recovery.v && !old_bug(OLD_BUG_OLD_RECOVERY_WINS))
         return why_set(why, RC_IN_RECOVERY, "replica blk_%" PRId64 " is in recovery %" PRIu64 ", later than %" PRIu64,
                        (int64_t)r->id, r->recovery.v, recovery.v);
-    if (r->corrupt && r->state == RS_RWR && r->bytes == 0)
-        return RC_OK;               /* nothing of it was ever durable, not even the head of its checksums */
+    /* Nothing of it was ever durable, not even the head of its checksums; or they are gone, and with them its stamp. */
+    if (r->corrupt && ((r->state == RS_RWR && r->bytes == 0) || r->stamp.v == 0))
+        return RC_OK;
     if (r->corrupt)
         return why_set(why, RC_CORRUPT, "replica blk_%" PRId64 " is corrupt", (int64_t)r->id);
     *ret_reserve = r->stamp.v >= stamp.v;

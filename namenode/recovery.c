@@ -195,13 +195,14 @@ free_block(struct nn_core *core, uint64_t block, struct why *why)
     return rc;
 }
 
-/* May there be a replica of b on r's storage, whether its node can be asked now or not? */
+/* May there be a replica of b on r's storage, whether its node can be asked now or not?  One that lost its meta file has no
+ * stamp any more: its node has to say that it has nothing. */
 static bool
 is_place(const struct nn_core *core, const struct nn_block *b, const struct nn_replica *r)
 {
     const struct nn_storage *s = nn_storage_at(&core->blocks->nodes, r->storage);
 
-    return s != NULL && !s->failed && r->stamp >= b->stamp;
+    return s != NULL && !s->failed && (r->stamp >= b->stamp || (r->state == NN_CORRUPT && r->stamp == 0));
 }
 
 /* A last block that no DataNode was chosen for, or none is left that could have a byte of it. */
