@@ -7,6 +7,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -141,7 +142,8 @@ class Destroyed(ClusterTest, Namenodes):
         shutil.copy(self.db, old)
         self.cluster.start_daemon("nn")
 
-        def restore():
+        def restore():      # under a NameNode that says nothing more: pages of an older day are whole, and it would believe them
+            os.kill(self.cluster.ps()["nn"]["pid"], signal.SIGSTOP)
             shutil.copy(old, self.db)
             with open(self.db + "-wal", "w"):
                 pass
