@@ -309,7 +309,7 @@ load(struct tt *tt, struct tt_job *j, struct why *why)
         if ((rc = fetch(tt, j, true, &j->reply, why)) == RC_OK)
             rc = tt_code_take(tt, j->reply, &j->code, why);
     }
-    if (rc != RC_OK || (rc = io_mkdirs(tt->w->io, j->dir, 0700, why)) != RC_OK ||
+    if (rc != RC_OK || ((rc = io_mkdir(tt->w->io, j->dir, 0700, why)) != RC_OK && rc != RC_SYS_EXISTS) ||
         (rc = fs_open(tt->w, &tt->conf, NULL, j->reply->user, &j->fs, why)) != RC_OK)
         return rc;
     return open_sides(tt, j, why);
