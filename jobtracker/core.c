@@ -158,7 +158,7 @@ commit_if_done(struct jt_core *c, struct jt_job *j, const struct jt_now *now)
 void
 jt_core_resume(struct jt_core *c, struct jt_job *j, const struct jt_now *now)
 {
-    j->was_loaded = true;
+    j->was_loaded = j->is_tried_again = true;
     commit_if_done(c, j, now);
     jt_core_push_work(c, j, now);
 }

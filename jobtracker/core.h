@@ -28,8 +28,10 @@ struct jt_work {
     char id[JOB_ID_TEXT];
     char *user, *work, *output;
     uint32_t umask;
-    char **parts;                   /* COMMIT: "attempt_.../part-r-00000" of each winner, below work */
-    bool *more;                     /* COMMIT: the winner wrote further files beside its part */
+    bool is_first;                  /* whatever came before it went well in this run: no need to look what is there */
+    char kind_letter;               /* COMMIT: of "part-r-00000" */
+    char **parts;                   /* COMMIT: "attempt_..." of each winner: its part, below work */
+    bool *more;                     /* COMMIT: the winner wrote further files, in "attempt_....more" */
     size_t part_count;
     struct jt_work *next;
 };
@@ -81,7 +83,7 @@ void jt_core_output_lost(struct jt_core *c, const struct jt_now *now, const TtOu
 
 /* Work of the filesystem is done; why is read when rc is not RC_OK. */
 void jt_core_prepared(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc, const struct why *why);
-void jt_core_marked(struct jt_core *c, const struct jt_now *now, uint64_t job);        /* or it failed */
+void jt_core_marked(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc);
 void jt_core_committed(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc, const struct why *why);
 void jt_core_cleaned(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc);
 

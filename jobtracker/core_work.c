@@ -41,6 +41,8 @@ work_new(enum jt_work_kind kind, const struct jt_job *j)
     w->work = mem_strdup(j->work);
     w->output = mem_strdup(j->spec->output);
     w->umask = j->spec->umask;
+    w->kind_letter = j->reduce_count != 0 ? 'r' : 'm';
+    w->is_first = !j->is_tried_again && (kind != WORK_COMMIT || j->marked);
     if (w->user == NULL || w->work == NULL || w->output == NULL)
         goto out;
     if (kind != WORK_COMMIT)
@@ -51,9 +53,7 @@ work_new(enum jt_work_kind kind, const struct jt_job *j)
     for (uint32_t i = 0; i < n; i++) {
         char text[ATTEMPT_ID_TEXT];
 
-        w->parts[i] = mem_printf("%s/part-%c-%05u", jt_attempt_text(tasks[i].winner, text),
-                                 j->reduce_count != 0 ? 'r' : 'm', i);
-        if (w->parts[i] == NULL)
+        if ((w->parts[i] = mem_strdup(jt_attempt_text(tasks[i].winner, text))) == NULL)
             goto out;
         w->more[i] = jt_counters_get(&tasks[i].winner->counters, "NAMED_OUTPUTS") > 0;
         w->part_count++;
@@ -132,6 +132,7 @@ jt_core_prepared(struct jt_core *c, const struct jt_now *now, uint64_t job, enum
     j->preparing = false;
     j->prepared = rc == RC_OK;
     c->slots_changed = true;
+    j->is_tried_again = j->is_tried_again || rc != RC_OK;
     if (rc != RC_OK && j->state == JOB_RUNNING)
         failed(c, j, "prepared", rc, why, now);
     else
@@ -139,7 +140,7 @@ jt_core_prepared(struct jt_core *c, const struct jt_now *now, uint64_t job, enum
 }
 
 void
-jt_core_marked(struct jt_core *c, const struct jt_now *now, uint64_t job)
+jt_core_marked(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc)
 {
     struct jt_job *j = jt_core_find_job(c, job);
 
@@ -147,6 +148,7 @@ jt_core_marked(struct jt_core *c, const struct jt_now *now, uint64_t job)
         return;
     j->marking = false;
     j->marked = true;
+    j->is_tried_again = j->is_tried_again || rc != RC_OK;
     jt_core_push_work(c, j, now);
 }
 
@@ -158,6 +160,7 @@ jt_core_committed(struct jt_core *c, const struct jt_now *now, uint64_t job, enu
     if (j == NULL || j->state != JOB_COMMITTING)
         return;
     j->committing = false;
+    j->is_tried_again = j->is_tried_again || rc != RC_OK;
     if (rc == RC_OK)
         jt_core_end_job(c, j, JOB_SUCCEEDED, "", now);
     else

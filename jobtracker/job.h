@@ -98,6 +98,7 @@ struct jt_job {
     bool preparing, marking, cleaning, committing;      /* handed out; one at a time */
     bool prepared;                      /* this run's JobTracker has made its work directory, */
     bool marked;                        /* and has tried to write _SUCCESS there; if it failed, the commit does */
+    bool is_tried_again;                /* some step of these failed, or another run may have done it already */
     uint32_t work_tries;                /* of this run, that failed */
     uint64_t work_again_ms;             /* mono: when what failed of them is tried again; 0 none */
     uint64_t submitted_ms, finished_ms; /* wall */

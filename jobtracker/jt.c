@@ -148,7 +148,7 @@ worked(struct jt *jt, struct jt_item *item)
     if (w->kind == WORK_MARK) {
         if (item->rc != RC_OK)
             log_info("mark_failed", "job=%s rc=%s now=commit_does_it why=%s", w->id, rc_name(item->rc), item->why.text);
-        jt_core_marked(&jt->core, &jt->now, w->job);
+        jt_core_marked(&jt->core, &jt->now, w->job, item->rc);
         return;
     }
     if (w->kind == WORK_COMMIT) {

@@ -187,12 +187,13 @@ pick_reduce(struct jt_job *j, const struct pool *p, const struct jt_tracker *t, 
 
 /*
  * What writes output does so below the job's work directory, and only when that is there: so an attempt that
- * everybody thinks lost cannot bring it back after it was cleaned up.
+ * everybody thinks lost cannot bring it back after it was cleaned up.  While it is made for the first time tasks go
+ * out: a tracker that is there sooner waits a moment.
  */
 static bool
 has_place_for_output(const struct jt_job *j, bool is_map)
 {
-    return j->prepared || j->spec->results || (is_map && j->reduce_count != 0);
+    return j->prepared || !j->is_tried_again || j->spec->results || (is_map && j->reduce_count != 0);
 }
 
 bool

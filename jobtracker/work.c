@@ -76,12 +76,12 @@ is_committed(struct jt_hand *h, const struct jt_work *w, struct arena *a, bool *
     return rc;
 }
 
-/* One winner's file into the directory that becomes the output; it may be there from an earlier try. */
+/* One winner's file into the directory that becomes the output, as name; it may be there from an earlier try. */
 static enum rc
-gather(struct jt_hand *h, const struct jt_work *w, const char *part, struct arena *a, struct why *why)
+gather(struct jt_hand *h, const struct jt_work *w, const char *file, const char *name, struct arena *a, struct why *why)
 {
-    char *from = arena_printf(a, "%s/%s", w->work, part);
-    char *to = arena_printf(a, "%s/out%s", w->work, strrchr(part, '/'));
+    char *from = arena_printf(a, "%s/%s", w->work, file);
+    char *to = arena_printf(a, "%s/out/%s", w->work, name);
     struct fs_status st;
     struct why first;
     enum rc rc;
@@ -95,10 +95,9 @@ gather(struct jt_hand *h, const struct jt_work *w, const char *part, struct aren
     return why_set(why, rc, "%s", first.text);
 }
 
-/* The winner's directory, while its further files are listed. */
+/* The names of the winner's further files. */
 struct further {
     struct arena *a;
-    const char *dir;
     char **names;
     size_t n, cap;
     bool failed;
@@ -111,7 +110,7 @@ on_further(void *arg, const struct fs_status *st)
     const char *name = strrchr(st->path, '/');
 
     f->failed = !mem_room(&f->names, f->n, &f->cap, sizeof *f->names) ||
-                (f->names[f->n] = arena_printf(f->a, "%s/%s", f->dir, name ? name + 1 : st->path)) == NULL;
+                (f->names[f->n] = arena_strdup(f->a, name ? name + 1 : st->path)) == NULL;
     f->n += !f->failed;
     return !f->failed;
 }
@@ -120,17 +119,19 @@ on_further(void *arg, const struct fs_status *st)
 static enum rc
 gather_more(struct jt_hand *h, const struct jt_work *w, size_t i, struct arena *a, struct why *why)
 {
-    int n = (int)(strrchr(w->parts[i], '/') - w->parts[i]);
-    struct further f = { .a = a, .dir = arena_printf(a, "%.*s", n, w->parts[i]) };
-    char *dir = arena_printf(a, "%s/%.*s", w->work, n, w->parts[i]);
+    char *dir = arena_printf(a, "%s/%s.more", w->work, w->parts[i]), *file;
+    struct further f = { .a = a };
     enum rc rc;
 
-    if (dir == NULL || f.dir == NULL)
+    if (dir == NULL)
         return why_rc(why, RC_NOMEM);
     if ((rc = fs_list(h->fs, dir, on_further, &f, why)) == RC_OK && f.failed)
         rc = why_rc(why, RC_NOMEM);
     for (size_t k = 0; k < f.n && rc == RC_OK; k++)
-        rc = gather(h, w, f.names[k], a, why);
+        if ((file = arena_printf(a, "%s.more/%s", w->parts[i], f.names[k])) == NULL)
+            rc = why_rc(why, RC_NOMEM);
+        else
+            rc = gather(h, w, file, f.names[k], a, why);
     mem_free(f.names);
     return rc;
 }
@@ -172,10 +173,12 @@ mark_out(struct jt_hand *h, const struct jt_work *w, struct arena *a, struct why
 
     if (success == NULL)
         return why_rc(why, RC_NOMEM);
-    if ((rc = fs_stat(h->fs, success, a, &st, why)) == RC_OK && st.bytes == strlen(w->id) + 1)
-        return RC_OK;
-    if (rc != RC_OK && rc != RC_NOT_FOUND)
-        return rc;
+    if (!w->is_first) {
+        if ((rc = fs_stat(h->fs, success, a, &st, why)) == RC_OK && st.bytes == strlen(w->id) + 1)
+            return RC_OK;
+        if (rc != RC_OK && rc != RC_NOT_FOUND)
+            return rc;
+    }
     if ((rc = write_success(h, w, a, why)) != RC_NOT_FOUND)
         return rc;
     return (rc = make_out(h, w, a, why)) != RC_OK ? rc : write_success(h, w, a, why);
@@ -216,15 +219,17 @@ jt_work_mark(struct jt_hand *h, const struct jt_work *w, struct why *why)
 static enum rc
 put_in_place(struct jt_hand *h, const struct jt_work *w, struct arena *a, struct why *why)
 {
-    char *out = arena_printf(a, "%s/out", w->work);
+    char *out = arena_printf(a, "%s/out", w->work), *name;
     enum rc rc;
 
     if (out == NULL)
         return why_rc(why, RC_NOMEM);
-    if ((rc = mark_out(h, w, a, why)) != RC_OK)
+    if (!w->is_first && (rc = mark_out(h, w, a, why)) != RC_OK)
         return rc;
     for (size_t i = 0; i < w->part_count; i++) {
-        if ((rc = gather(h, w, w->parts[i], a, why)) != RC_OK ||
+        if ((name = arena_printf(a, "part-%c-%05zu", w->kind_letter, i)) == NULL)
+            return why_rc(why, RC_NOMEM);
+        if ((rc = gather(h, w, w->parts[i], name, a, why)) != RC_OK ||
             (w->more[i] && (rc = gather_more(h, w, i, a, why)) != RC_OK))
             return rc;
         CRASH_POINT(jt_gathered);
@@ -241,14 +246,14 @@ jt_work_commit(struct jt_hand *h, const struct jt_work *w, struct why *why)
 {
     struct why ignored;
     struct arena a;
-    bool done;
+    bool done = false;
     enum rc rc;
 
     if ((rc = be(h, w->user, why)) != RC_OK)
         return rc;
     arena_init(&a, WORK_ARENA);
     CRASH_POINT(jt_committing);
-    if ((rc = is_committed(h, w, &a, &done, why)) == RC_OK && !done)
+    if (w->is_first || ((rc = is_committed(h, w, &a, &done, why)) == RC_OK && !done))
         rc = put_in_place(h, w, &a, why);
     /* A rename of an earlier try may have had its effect after we looked: its reply was lost, or its JobTracker. */
     if ((rc == RC_EXISTS || rc == RC_NOT_FOUND) && is_committed(h, w, &a, &done, &ignored) == RC_OK && done)

@@ -35,6 +35,7 @@ struct talk {
     JtSplit *second;                /* the second input's file of this map, the last input; NULL none */
     struct sink *sinks[TALK_SINKS_MAX];     /* of the outputs, in the order in which they were asked for */
     size_t sink_count;
+    bool has_more_dir;
     struct fetch *fetch;
     bool waits_for_segment;         /* the worker asked, there was none yet */
     char *output_path;              /* of the map's output; NULL none */

@@ -10,7 +10,7 @@
 #include "tasktracker/chan.h"
 
 #define OPEN_PATIENCE_MS 30000       /* for a filesystem that takes no files for now */
-#define OPEN_AGAIN_MS 500
+#define OPEN_AGAIN_MS 500            /* at the longest */
 #define FILES_MAX 1000          /* that one attempt may write: each is a descriptor here */
 
 static bool
@@ -218,39 +218,47 @@ is_output_name(const char *name)
 }
 
 /*
- * The attempt's own directory, in the job's.  That must be there: once the job is over it is gone for good, and what
- * still runs here unknown to the JobTracker must not bring it back.
+ * The directory of the attempt's further files, in the job's.  That must be there: once the job is over it is gone for
+ * good, and what still runs here unknown to the JobTracker must not bring it back.
  */
 static enum rc
-make_attempt_dir(struct talk *k, struct why *why)
+make_more_dir(struct talk *k, struct why *why)
 {
     const struct tt_job *j = k->a->job;
-    char *dir = mem_printf("%s/%s", j->reply->work, k->a->id);
+    char *dir = mem_printf("%s/%s.more", j->reply->work, k->a->id);
     enum rc rc = dir == NULL ? why_rc(why, RC_NOMEM) : RC_OK;
 
-    if (rc == RC_OK && k->sink_count == 0)
+    if (rc == RC_OK && !k->has_more_dir)
         rc = fs_mkdirs(j->fs, dir, 0777 & ~j->reply->spec->umask, false, why);
+    k->has_more_dir = rc == RC_OK;
     mem_free(dir);
     return rc;
 }
 
-/* While the filesystem takes no files for now (safe mode, a full disk), so for long as an attempt should wait for it. */
-static enum rc
-open_sink(struct talk *k, const char *path, const struct fs_create_options *as, int *ret_fd, struct why *why)
+/* It passes: safe mode, a full disk, or the JobTracker is just about to make the job's directory. */
+static bool
+may_open_later(enum rc rc)
 {
-    uint64_t until = tt_now(k->tt) + OPEN_PATIENCE_MS;
+    return rc_retry(rc) == RETRY_LATER || rc == RC_NOT_FOUND;
+}
+
+/* While the filesystem takes no files for now, so for long as an attempt should wait for it. */
+static enum rc
+open_sink(struct talk *k, const char *path, bool is_more, const struct fs_create_options *as, int *ret_fd, struct why *why)
+{
+    uint64_t until = tt_now(k->tt) + OPEN_PATIENCE_MS, pause_ms = 1;
     bool killed;
     enum rc rc;
 
-    for (;;) {
-        if ((rc = make_attempt_dir(k, why)) == RC_OK)
+    for (;; pause_ms = pause_ms * 2 < OPEN_AGAIN_MS ? pause_ms * 2 : OPEN_AGAIN_MS) {
+        if (!is_more || (rc = make_more_dir(k, why)) == RC_OK)
             rc = sink_start(k->tt->w, k->tt->crew->pipes, k->a->job->fs, path, as, &k->sinks[k->sink_count], ret_fd, why);
         tt_lock(k->tt);
         killed = k->a->killed;
         tt_unlock(k->tt);
-        if (rc == RC_OK || rc_retry(rc) != RETRY_LATER || killed || tt_now(k->tt) >= until)
+        if (rc == RC_OK || !may_open_later(rc) || killed || tt_now(k->tt) >= until)
             return rc;
-        thread_sleep_until(k->tt->w->threads, tt_now(k->tt) + OPEN_AGAIN_MS);
+        thread_sleep_until(k->tt->w->threads, tt_now(k->tt) + pause_ms);
     }
 }
 
@@ -258,8 +266,8 @@ static bool
 answer_output(struct talk *k, const TkReport *r, enum rc *ret_rc, struct why *why)
 {
     struct tt_attempt *a = k->a;
-    char *path = mem_printf("%s/%s/%s-%c-%05u", a->job->reply->work, a->id, r->name ? r->name : "part", a->is_map ? 'm' : 'r',
-                            a->index);
+    char *path = r->name == NULL ? mem_printf("%s/%s", a->job->reply->work, a->id)
+                 : mem_printf("%s/%s.more/%s-%c-%05u", a->job->reply->work, a->id, r->name, a->is_map ? 'm' : 'r', a->index);
     const JtJobSpec *spec = a->job->reply->spec;
     struct fs_create_options as = { .replication = spec->replication, .mode = 0666 & ~spec->umask, .overwrite = true,
                                     .no_parents = true };
@@ -275,7 +283,7 @@ answer_output(struct talk *k, const TkReport *r, enum rc *ret_rc, struct why *wh
         rc = why_set(&reason, RC_JOB_FAILED, "\"%s\" is no name for an output: letters, digits and '_', not \"part\"", r->name);
     else if (k->sink_count == TALK_SINKS_MAX || spec->results)
         rc = why_set(&reason, RC_BAD_MESSAGE, "there are too many outputs");
-    else if ((rc = open_sink(k, path, &as, &fd, &reason)) == RC_OK)
+    else if ((rc = open_sink(k, path, r->name != NULL, &as, &fd, &reason)) == RC_OK)
         k->sink_count++;
     mem_free(path);
     if (rc != RC_OK)

@@ -147,7 +147,7 @@ world_submit(struct jt_world *w, uint32_t maps, uint32_t reduces, const char *ho
         ck_assert_int_eq(work->kind, WORK_PREPARE);
         jt_work_free(work);
     }
-    if (w->session == NULL)
+    if (w->session == NULL && !w->is_unprepared)
         world_prepared(w, j->number);
     return j;
 }
@@ -158,7 +158,7 @@ world_prepared(struct jt_world *w, uint64_t job)
     jt_core_prepared(&w->core, &w->now, job, RC_OK, NULL);
     if (w->core.works != NULL && w->core.works->kind == WORK_MARK) {       /* not of a job that has nothing to run */
         jt_work_free(jt_core_take_work(&w->core));
-        jt_core_marked(&w->core, &w->now, job);
+        jt_core_marked(&w->core, &w->now, job, RC_OK);
     }
 }
 

@@ -14,6 +14,7 @@ struct jt_world {
     struct jt_core core;
     struct rng_seeded rng;
     struct jt_now now;
+    bool is_unprepared;             /* submitted jobs have no work directory yet */
     const char *session;            /* of submitted jobs, 16 bytes: they give results back; NULL none */
     const char *code;               /* of submitted jobs; NULL "so" */
     const char *result;             /* of attempts that end */
