@@ -104,8 +104,8 @@ kill_attempt(struct jt_attempt *a, const struct jt_now *now)
     jt_order_add(a->tracker, ORDER_KILL, a->task->job->number, a->task->is_map, a->task->index, a->number);
 }
 
-static void
-kill_attempts(struct jt_task *t, const struct jt_now *now)
+void
+jt_core_kill_attempts(struct jt_task *t, const struct jt_now *now)
 {
     struct jt_attempt *a;
 
@@ -117,9 +117,9 @@ void
 jt_core_end_job(struct jt_core *c, struct jt_job *j, unsigned state, const char *reason, const struct jt_now *now)
 {
     for (uint32_t i = 0; i < j->map_count; i++)
-        kill_attempts(&j->maps[i], now);
+        jt_core_kill_attempts(&j->maps[i], now);
     for (uint32_t i = 0; i < j->reduce_count; i++)
-        kill_attempts(&j->reduces[i], now);
+        jt_core_kill_attempts(&j->reduces[i], now);
     jt_text_set(&j->reason, reason);
     jt_job_set_state(j, state, now);
     jt_store_job_put(c->store, j);
@@ -145,7 +145,7 @@ commit_if_done(struct jt_core *c, struct jt_job *j, const struct jt_now *now)
         return;
     /* Maps whose output nobody needs any more. */
     for (uint32_t i = 0; j->reduce_count != 0 && i < j->map_count; i++)
-        kill_attempts(&j->maps[i], now);
+        jt_core_kill_attempts(&j->maps[i], now);
     jt_job_set_state(j, JOB_COMMITTING, now);
     if (j->spec->results) {
         jt_core_end_job(c, j, JOB_SUCCEEDED, "", now);
@@ -325,7 +325,7 @@ attempt_won(struct jt_attempt *a, const struct jt_now *now)
 
     jt_attempt_set_state(a, ATTEMPT_SUCCEEDED, now);
     jt_task_set_state(t, TASK_DONE, now);
-    kill_attempts(t, now);
+    jt_core_kill_attempts(t, now);
     if (t->is_map && j->reduce_count != 0)
         tell_reduces(j, ORDER_MAP_DONE, t->index, a->number);
 }

@@ -92,6 +92,9 @@ void jt_core_push_work(struct jt_core *c, struct jt_job *j, const struct jt_now 
 /* The job is over: what runs of it is killed, every tracker is told. */
 void jt_core_end_job(struct jt_core *c, struct jt_job *j, unsigned state, const char *reason, const struct jt_now *now);
 
+/* Whatever runs of t is told to end; it does not count as a failure. */
+void jt_core_kill_attempts(struct jt_task *t, const struct jt_now *now);
+
 /* A job as loaded: what it waited for when the last run ended. */
 void jt_core_resume(struct jt_core *c, struct jt_job *j, const struct jt_now *now);
 int jt_job_order(const struct jt_job *a, const struct jt_job *b);       /* by priority, then age */

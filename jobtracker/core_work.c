@@ -122,6 +122,19 @@ failed(struct jt_core *c, struct jt_job *j, const char *what, enum rc rc, const 
     mem_free(reason);
 }
 
+/* What went out early comes back, and counts for nothing: it has no place to write to, and goes out again when it has. */
+static void
+take_back(struct jt_core *c, struct jt_job *j, const struct jt_now *now)
+{
+    bool is_map = j->reduce_count == 0;
+    struct jt_task *tasks = is_map ? j->maps : j->reduces;
+    uint32_t n = is_map ? j->map_count : j->reduce_count;
+
+    for (uint32_t i = 0; i < n; i++)
+        jt_core_kill_attempts(&tasks[i], now);
+    c->slots_changed = true;
+}
+
 void
 jt_core_prepared(struct jt_core *c, const struct jt_now *now, uint64_t job, enum rc rc, const struct why *why)
 {
@@ -133,9 +146,11 @@ jt_core_prepared(struct jt_core *c, const struct jt_now *now, uint64_t job, enum
     j->prepared = rc == RC_OK;
     c->slots_changed = true;
     j->is_tried_again = j->is_tried_again || rc != RC_OK;
-    if (rc != RC_OK && j->state == JOB_RUNNING)
+    if (rc != RC_OK && j->state == JOB_RUNNING) {
         failed(c, j, "prepared", rc, why, now);
-    else
+        if (j->state == JOB_RUNNING)
+            take_back(c, j, now);
+    } else
         jt_core_push_work(c, j, now);
 }
 

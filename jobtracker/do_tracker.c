@@ -177,9 +177,12 @@ fill_order(struct jt *jt, const struct jt_order *o, struct arena *arena, TtOrder
     case ORDER_RUN:
         /* One that is to be killed is sent too, before its KILL: only its tracker can say that it has ended. */
         *ret_skip = a == NULL || !jt_attempt_state_is_live(a->state);
-        if (!*ret_skip && o->is_map)
+        if (*ret_skip)
+            return RC_OK;
+        ret->has_early = ret->early = !j->prepared && jt_job_writes_output(j, o->is_map);
+        if (o->is_map)
             ret->map = j->spec->maps[o->index];
-        return !*ret_skip && !o->is_map ? fill_outputs(j, arena, ret) : RC_OK;
+        return o->is_map ? RC_OK : fill_outputs(j, arena, ret);
     case ORDER_MAP_DONE:
         *ret_skip = a == NULL || a->state != ATTEMPT_SUCCEEDED;
         if (*ret_skip)

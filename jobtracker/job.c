@@ -375,6 +375,12 @@ jt_job_is_done(const struct jt_job *j)
     return j->reduce_count == 0 ? j->maps_done == j->map_count : j->reduces_done == j->reduce_count;
 }
 
+bool
+jt_job_writes_output(const struct jt_job *j, bool is_map)
+{
+    return !j->spec->results && (!is_map || j->reduce_count == 0);
+}
+
 const char *
 jt_attempt_text(const struct jt_attempt *a, char out[ATTEMPT_ID_TEXT])
 {

@@ -157,6 +157,9 @@ void jt_job_blame(struct jt_job *j, const struct jt_tracker *t);
 bool jt_job_reduces_may_start(const struct jt_job *j);
 bool jt_job_is_done(const struct jt_job *j);            /* every task has a winner */
 
+/* True when the attempts of its maps, or of its reduces, write files of the output. */
+bool jt_job_writes_output(const struct jt_job *j, bool is_map);
+
 /* Its name as people see it. */
 const char *jt_attempt_text(const struct jt_attempt *a, char out[ATTEMPT_ID_TEXT]);
 

@@ -193,7 +193,7 @@ pick_reduce(struct jt_job *j, const struct pool *p, const struct jt_tracker *t, 
 static bool
 has_place_for_output(const struct jt_job *j, bool is_map)
 {
-    return j->prepared || !j->is_tried_again || j->spec->results || (is_map && j->reduce_count != 0);
+    return j->prepared || !j->is_tried_again || !jt_job_writes_output(j, is_map);
 }
 
 bool

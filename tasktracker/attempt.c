@@ -365,7 +365,7 @@ settle(struct talk *k, struct ending *e)
     enum rc rc = RC_OK;
 
     if (k->end->kind == TK_REPORT__KIND__FAILED) {
-        e->how = TT_ENDED_REQUEST__HOW__FAILED;
+        e->how = k->no_place ? TT_ENDED_REQUEST__HOW__KILLED : TT_ENDED_REQUEST__HOW__FAILED;
         /* A worker does not know its files by name. */
         (void)snprintf(e->text, sizeof e->text, "%s%s%s%s", k->end->rc == RC_NO_SPACE ? "intermediate files in " : "",
                        k->end->rc == RC_NO_SPACE ? k->tt->dir : "",
@@ -531,6 +531,7 @@ attempt_loop(void *arg)
 
         k->a = a;
         k->tt = tt;
+        k->is_early = a->is_early;
         k->log_pipe = -1;
         k->log_path = mem_printf("%s/logs/%s.log", tt->dir, a->id);
         attempt_log_init(&k->log, tt->w->io, k->log_path ? k->log_path : "/dev/null");
@@ -588,6 +589,7 @@ tt_attempt_start(struct tt *tt, const TtOrder *order)
     a->is_map = order->id->is_map;
     a->index = order->id->index;
     a->number = order->id->attempt;
+    a->is_early = order->has_early && order->early;
     (void)attempt_id_text(j->id, a->is_map, a->index, a->number, a->id);
     a->bell[0] = a->bell[1] = -1;
     for (size_t i = 0; i < order->n_outputs; i++)

@@ -36,6 +36,8 @@ struct talk {
     struct sink *sinks[TALK_SINKS_MAX];     /* of the outputs, in the order in which they were asked for */
     size_t sink_count;
     bool has_more_dir;
+    bool is_early;                  /* the job's work directory has not been seen yet: that no output opens is not its fault, */
+    bool no_place;                  /* and it was refused one for that */
     struct fetch *fetch;
     bool waits_for_segment;         /* the worker asked, there was none yet */
     char *output_path;              /* of the map's output; NULL none */

@@ -235,28 +235,50 @@ make_more_dir(struct talk *k, struct why *why)
     return rc;
 }
 
-/* It passes: safe mode, a full disk, or the JobTracker is just about to make the job's directory. */
+/* An attempt that went out early may be there before its job's directory; that is seen once. */
 static bool
-may_open_later(enum rc rc)
+has_place(struct talk *k)
 {
-    return rc_retry(rc) == RETRY_LATER || rc == RC_NOT_FOUND;
+    const struct tt_job *j = k->a->job;
+    struct fs_status st;
+    struct arena arena;
+    struct why why;
+
+    if (!k->is_early)
+        return true;
+    arena_init(&arena, 64 * KB);
+    k->is_early = fs_stat(j->fs, j->reply->work, &arena, &st, &why) != RC_OK;
+    arena_fini(&arena);
+    return !k->is_early;
 }
 
-/* While the filesystem takes no files for now, so for long as an attempt should wait for it. */
+/*
+ * While the filesystem takes no files for now (safe mode, a full disk), so for long as an attempt should wait for it.
+ * And as long, whatever the reason, while the JobTracker has still to make the job's directory: if that cannot be made
+ * it ends the job, or takes the attempt back.
+ */
 static enum rc
 open_sink(struct talk *k, const char *path, bool is_more, const struct fs_create_options *as, int *ret_fd, struct why *why)
 {
     uint64_t until = tt_now(k->tt) + OPEN_PATIENCE_MS, pause_ms = 1;
-    bool killed;
+    bool killed, was_early;
     enum rc rc;
 
     for (;; pause_ms = pause_ms * 2 < OPEN_AGAIN_MS ? pause_ms * 2 : OPEN_AGAIN_MS) {
+        was_early = k->is_early;
         if (!is_more || (rc = make_more_dir(k, why)) == RC_OK)
             rc = sink_start(k->tt->w, k->tt->crew->pipes, k->a->job->fs, path, as, &k->sinks[k->sink_count], ret_fd, why);
         tt_lock(k->tt);
         killed = k->a->killed;
         tt_unlock(k->tt);
-        if (rc == RC_OK || !may_open_later(rc) || killed || tt_now(k->tt) >= until)
+        if (rc == RC_OK)
+            k->is_early = false;
+        k->no_place = rc != RC_OK && !has_place(k);
+        if (rc == RC_OK || killed || tt_now(k->tt) >= until)
+            return rc;
+        if (was_early && !k->is_early)
+            continue;                   /* it has come since */
+        if (!k->is_early && rc_retry(rc) != RETRY_LATER)
             return rc;
         thread_sleep_until(k->tt->w->threads, tt_now(k->tt) + pause_ms);
     }

@@ -108,6 +108,7 @@ struct tt_progress {
 
 struct tt_attempt {
     struct tt *tt;
+    bool is_early;                  /* given out before the job's work directory was made */
     struct tt_job *job;
     bool is_map;
     uint32_t index, number;

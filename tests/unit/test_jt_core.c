@@ -94,6 +94,63 @@ START_TEST(tasks_run_while_the_output_is_marked_and_the_commit_waits_for_it)
 }
 END_TEST
 
+START_TEST(tasks_that_went_out_come_back_uncounted_when_their_place_cannot_be_made)
+{
+    struct jt_world w;
+    struct jt_attempt *a;
+    struct jt_work *work;
+    struct jt_job *j;
+    struct why why;
+
+    world_init(&w);
+    world_register(&w, 0, NULL, 0, NULL, 0);
+    w.is_unprepared = true;
+    j = world_submit(&w, 1, 0, "0");
+    world_step(&w);
+    a = world_attempt(j, true, 0);
+    jt_core_prepared(&w.core, &w.now, 1, why_set(&why, RC_SAFE_MODE, "safe"), &why);
+    ck_assert_uint_eq(a->state, ATTEMPT_KILLING);
+    world_end(&w, a, FAILED);
+    world_step(&w);
+    ck_assert_uint_eq(a->state, ATTEMPT_KILLED);
+    ck_assert_uint_eq(j->maps[0].failures, 0);
+    ck_assert_uint_eq(j->live_count, 0);            /* nothing goes out before there is a place */
+    w.now.mono_ms += 1000;
+    world_step(&w);
+    work = only_work(&w, WORK_PREPARE);
+    ck_assert(!work->is_first);
+    jt_work_free(work);
+    jt_core_prepared(&w.core, &w.now, 1, RC_OK, NULL);
+    jt_work_free(only_work(&w, WORK_MARK));
+    world_step(&w);
+    ck_assert(world_end(&w, world_attempt(j, true, 0), OK));
+    world_fini(&w);
+}
+END_TEST
+
+START_TEST(place_that_nobody_may_make_ends_the_job_and_counts_no_attempt)
+{
+    struct jt_world w;
+    struct jt_attempt *a;
+    struct jt_job *j;
+    struct why why;
+
+    world_init(&w);
+    world_register(&w, 0, NULL, 0, NULL, 0);
+    w.is_unprepared = true;
+    j = world_submit(&w, 1, 0, "0");
+    world_step(&w);
+    a = world_attempt(j, true, 0);
+    jt_core_prepared(&w.core, &w.now, 1, why_set(&why, RC_DENIED, "may not"), &why);
+    ck_assert_uint_eq(j->state, JOB_FAILED);
+    ck_assert_str_eq(j->reason, "the output could not be prepared: may not");
+    world_end(&w, a, FAILED);
+    ck_assert_uint_eq(a->state, ATTEMPT_KILLED);
+    ck_assert_uint_eq(j->failed[1], 0);
+    world_fini(&w);
+}
+END_TEST
+
 START_TEST(map_done_is_told_once_to_each_tracker_with_a_reduce)
 {
     struct jt_world w;
@@ -337,6 +394,8 @@ suite_jt_core(void)
     tcase_add_test(t, job_runs_maps_then_reduce_then_commits_its_winners);
     tcase_add_test(t, job_without_input_commits_at_once);
     tcase_add_test(t, tasks_run_while_the_output_is_marked_and_the_commit_waits_for_it);
+    tcase_add_test(t, tasks_that_went_out_come_back_uncounted_when_their_place_cannot_be_made);
+    tcase_add_test(t, place_that_nobody_may_make_ends_the_job_and_counts_no_attempt);
     tcase_add_test(t, map_done_is_told_once_to_each_tracker_with_a_reduce);
     tcase_add_test(t, fourth_failure_of_a_task_fails_the_job_and_names_the_reason);
     tcase_add_test(t, job_that_failed_is_cleaned_after_its_last_attempt_ended);
