@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/base/mem.h"
@@ -22,6 +23,8 @@
 
 #define WARM_MAX 64
 #define SEND_SECONDS 5
+#define REFILL_MS 20                /* after a worker was taken, unless one has ended before or none is left */
+#define REFILL_AGAIN_MS 1000
 #define SLOTS 256                   /* uids in the root tier */
 
 /* What a warden tells of its worker: one write, so that who has read the status does not wait for the rest. */
@@ -40,6 +43,7 @@ struct helper {
     int sock, signals;
     struct warm warm[WARM_MAX];
     unsigned warm_count, warm_max;
+    uint64_t refill_ms;             /* mono: not before */
     pid_t slots[SLOTS];             /* warden that has the slot, 0 free */
 };
 
@@ -178,13 +182,39 @@ out:
     return rc;
 }
 
+static uint64_t
+mono_ms(void)
+{
+    struct timespec t;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/*
+ * How long to wait before the next refill; -1: none is missing.  A new worker's namespaces take more time than a short
+ * attempt, which has just begun: so they are made when it is over, or runs for longer.
+ */
+static int
+refill_wait(const struct helper *h)
+{
+    uint64_t now = mono_ms();
+
+    if (h->warm_count >= h->warm_max)
+        return -1;
+    return now >= h->refill_ms ? 0 : (int)(h->refill_ms - now);
+}
+
 static void
 refill(struct helper *h)
 {
     struct why why;
 
-    while (h->warm_count < h->warm_max && start_one(h, &h->warm[h->warm_count], &why) == RC_OK)
-        h->warm_count++;
+    while (refill_wait(h) == 0)
+        if (start_one(h, &h->warm[h->warm_count], &why) == RC_OK)
+            h->warm_count++;
+        else
+            h->refill_ms = mono_ms() + REFILL_AGAIN_MS;     /* who asks for one is told why */
 }
 
 static void
@@ -196,6 +226,7 @@ reap(struct helper *h)
     while (read(h->signals, &info, sizeof info) == (ssize_t)sizeof info)
         continue;
     while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+        h->refill_ms = 0;
         for (unsigned i = 0; i < SLOTS; i++)
             if (h->slots[i] == pid)
                 h->slots[i] = 0;
@@ -244,6 +275,7 @@ serve(struct helper *h)
         one = h->warm[--h->warm_count];
     else
         rc = start_one(h, &one, &why);
+    h->refill_ms = h->warm_count > 0 ? mono_ms() + REFILL_MS : 0;
     if (rc != RC_OK)
         return reply(h, rc, why.text, NULL, &why) == RC_OK;
     rc = reply(h, RC_OK, "", &one.w, &why);
@@ -282,7 +314,7 @@ run_launcher(int sock, unsigned warm)
     fds[0] = (struct pollfd){ .fd = sock, .events = POLLIN };
     fds[1] = (struct pollfd){ .fd = h->signals, .events = POLLIN };
     for (;;) {
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
+        if (poll(fds, 2, refill_wait(h)) < 0 && errno != EINTR)
             _exit(1);
         if ((fds[0].revents & (POLLIN | POLLHUP | POLLERR)) && !serve(h))
             _exit(0);                   /* wardens and workers follow by their death signal */
