@@ -22,6 +22,15 @@ or_none(char *text)
 
 /* ---- submit ---- */
 
+/* The name of its code is what the JobTracker has worked out: a client need not. */
+static void
+name_job(const struct jt_job *j, JtSubmitReply *ret)
+{
+    ret->job = (char *)j->id;
+    ret->has_code_digest = j->spec->has_code_digest;
+    ret->code_digest = j->spec->code_digest;
+}
+
 enum rc
 jt_do_job_submit(struct jt *jt, struct rpc_call *call, const JtSubmitRequest *req, JtSubmitReply *ret, bool *ret_held,
                  struct why *why)
@@ -41,7 +50,7 @@ jt_do_job_submit(struct jt *jt, struct rpc_call *call, const JtSubmitRequest *re
     if (req->has_code && (req->code.len == 0 || req->code.len > CODE_MAX))
         return why_set(why, RC_BAD_JOB, "the shared object has %zu bytes; 1 to %zu are taken", req->code.len, CODE_MAX);
     if ((j = jt_core_find_submitted(&jt->core, req->submit_id.data)) != NULL) {
-        ret->job = j->id;
+        name_job(j, ret);
         return RC_OK;
     }
     if ((rc = jt_spec_check(req->spec, why)) != RC_OK)
@@ -69,7 +78,7 @@ jt_submit_checked(struct jt *jt, struct rpc_call *call, struct why *why)
     enum rc rc = RC_NOMEM;
 
     if (j != NULL) {                    /* a repeat overtook the first */
-        ret->job = j->id;
+        name_job(j, ret);
         return RC_OK;
     }
     if (!req->has_code && !jt_store_code_has(jt->core.store, req->spec->code_digest.data)) {   /* dropped meanwhile */
@@ -85,7 +94,7 @@ jt_submit_checked(struct jt *jt, struct rpc_call *call, struct why *why)
                             req->code.len, &j, why);
     mem_free(packed);
     if (rc == RC_OK)
-        ret->job = j->id;
+        name_job(j, ret);
     return rc;
 }
 

@@ -1,5 +1,4 @@
 /* From files and options to a submitted job. */
-#include <openssl/evp.h>
 #include <string.h>
 
 #include "core/base/clock.h"
@@ -16,16 +15,17 @@
 #define CODE_MAX (64 * MB)
 
 #define SPLIT_LEAST (16 * MB)
+#define DIGEST_BYTES 32
 
 struct mr_session {
     struct mr_cmd *c;
     const char *job_path;
     uint8_t *code;
     size_t code_bytes;
-    uint8_t digest[32];
+    uint8_t digest[DIGEST_BYTES];   /* of the code, as the JobTracker says; it is worked out there */
+    bool has_digest;
     uint8_t id[16];
     bool of_driver;                 /* more jobs may follow: workers wait for them */
-    bool sent;                      /* the JobTracker has had the code */
     struct fs *fs;
     struct plan *plan;              /* of the last job */
 };
@@ -43,13 +43,8 @@ mr_session_open(struct mr_cmd *c, const char *job_path, bool of_driver, struct m
     s->of_driver = of_driver;
     rng_bytes(c->w.rng, s->id, sizeof s->id);
     if ((rc = mr_note_check(c->w.io, job_path, why)) != RC_OK ||
-        (rc = io_read_file(c->w.io, job_path, CODE_MAX, &s->code, &s->code_bytes, why)) != RC_OK)
-        goto out;
-    if (EVP_Digest(s->code, s->code_bytes, s->digest, NULL, EVP_sha256(), NULL) != 1) {
-        rc = why_rc(why, RC_NOMEM);
-        goto out;
-    }
-    if ((rc = fs_open(&c->w, &c->conf, NULL, c->user, &s->fs, why)) != RC_OK)
+        (rc = io_read_file(c->w.io, job_path, CODE_MAX, &s->code, &s->code_bytes, why)) != RC_OK ||
+        (rc = fs_open(&c->w, &c->conf, NULL, c->user, &s->fs, why)) != RC_OK)
         goto out;
     *ret = s;
     return RC_OK;
@@ -154,7 +149,7 @@ fill_numbers(const struct conf *conf, const struct mr_session *s, const struct m
     spec->stage = (char *)o->stage;
     spec->has_session = s->of_driver;
     spec->session = (ProtobufCBinaryData){ sizeof s->id, (uint8_t *)s->id };
-    spec->has_code_digest = true;
+    spec->has_code_digest = s->has_digest;
     spec->code_digest = (ProtobufCBinaryData){ sizeof s->digest, (uint8_t *)s->digest };
     spec->priority = o->priority;
     spec->map_attempts = (uint32_t)conf->map_attempts;
@@ -316,7 +311,7 @@ mr_submit(struct mr_session *s, const struct mr_order *o, struct arena *a, char 
     req.submit_id = (ProtobufCBinaryData){ sizeof id, id };
     req.spec = &spec;
     req.code = (ProtobufCBinaryData){ s->code_bytes, s->code };
-    for (req.has_code = !s->sent;; req.has_code = true) {
+    for (req.has_code = !s->has_digest;; req.has_code = true) {
         if ((rc = mr_ask(s->c, ROW_job_submit, &req.base, a, &m, why)) != RC_OK)
             return rc;
         reply = (const JtSubmitReply *)(const void *)m;
@@ -325,7 +320,9 @@ mr_submit(struct mr_session *s, const struct mr_order *o, struct arena *a, char 
         if (req.has_code)
             return why_set(why, RC_BUG, "the JobTracker asks for the code that it was sent");
     }
-    s->sent = true;
+    s->has_digest = reply->has_code_digest && reply->code_digest.len == sizeof s->digest;
+    if (s->has_digest)
+        memcpy(s->digest, reply->code_digest.data, sizeof s->digest);
     if (s->c->on_submitted != NULL)
         s->c->on_submitted(s->c->submitted_arg, reply->job);
     *ret_id = reply->job;
