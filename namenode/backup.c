@@ -16,6 +16,7 @@
 #include "core/io/sqlvfs.h"
 #include "namenode/copies_priv.h"
 #include "namenode/nn.h"
+#include "namenode/settle.h"
 
 #define LOOK_MS 1000            /* between looks at what is due */
 #define STEP_PAGES 256          /* 1 MB */
@@ -119,6 +120,10 @@ nn_backup_make(struct nn_copies *set, const char *dir, uint64_t *ret_txid, struc
         goto out;
     if ((rc = write_backup(set, fresh, ret_txid, why)) != RC_OK)
         goto out;
+    if (!nn_settle_until(set->nn->settle, *ret_txid)) {     /* a backup is not ahead of the database */
+        rc = why_rc(why, RC_STOPPED);
+        goto out;
+    }
     if ((path = nn_logcopy_backup_path(dir, *ret_txid)) == NULL) {
         rc = why_rc(why, RC_NOMEM);
         goto out;

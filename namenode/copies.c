@@ -489,6 +489,12 @@ nn_copies_stop(struct nn_copies *set)
     return true;
 }
 
+bool
+nn_copies_exist(const struct nn_copies *set)
+{
+    return set->count > 0;
+}
+
 /* Hand o to every copy that is live; under the lock. */
 static void
 give(struct nn_copies *set, struct nn_copy_order *o)

@@ -60,6 +60,8 @@ enum rc nn_copies_begin(struct nn_copies *c, uint64_t txid, uint64_t at_ms, stru
 void nn_copies_wait(struct nn_copies *c);
 bool nn_copies_undo(struct nn_copies *c) MUST_CHECK;
 
+bool nn_copies_exist(const struct nn_copies *c);        /* there are further directories, dropped or not; any thread */
+
 /* How many directories get the log, and could replace the database now. */
 size_t nn_copies_live(struct nn_copies *c);
 size_t nn_copies_ready(struct nn_copies *c);

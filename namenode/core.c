@@ -21,19 +21,13 @@
 #include "namenode/periodic.h"
 #include "namenode/retry.h"
 #include "namenode/schema.h"
+#include "namenode/settle.h"
 #include "namenode/snapshot.h"
 #include "namenode/txlog.h"
 
 #define ASLEEP_MS 2000      /* between two groups; the periodic table makes one five times a second */
 #define CHECKPOINT_PAGES 4000       /* of the WAL, 16 MB */
 #define LOST_PAUSE_US (100 * 1000)
-
-/* How a call of the open group ends once the group has committed; call->app points to it, in the call's arena. */
-struct outcome {
-    enum { ANSWER_REPLY, ANSWER_ENCODED, ANSWER_FAIL } kind;
-    struct span encoded;
-    struct why *why;
-};
 
 struct nn_group {
     struct buf row;                 /* of the table log */
@@ -46,8 +40,9 @@ struct nn_group {
     bool bare;                      /* it has made an edit without one: if it fails, the group does */
     bool lost;                      /* nothing of this group can be kept, because of cause */
     struct why cause;
+    bool wrote;                     /* the COMMIT wrote something */
     int wal_pages;
-    struct rpc_call *first, **last; /* to be answered, in order */
+    struct nn_calls calls;          /* to be answered, in order */
 };
 
 uint64_t
@@ -69,6 +64,7 @@ on_wal(void *arg, sqlite3 *sql, const char *schema, int pages)
 
     (void)sql, (void)schema;
     g->wal_pages = pages;
+    g->wrote = true;
     return SQLITE_OK;
 }
 
@@ -113,7 +109,7 @@ nn_core_new(struct nn *nn, struct nn_core **ret, struct why *why)
     }
     buf_init(&core->group->row, NN_TXLOG_BYTES_MAX);
     buf_init(&core->group->edits, NN_TXLOG_BYTES_MAX);
-    core->group->last = &core->group->first;
+    nn_calls_init(&core->group->calls);
     if ((rc = nn_db_open(&core->db, nn->vfs, nn->db_path, true, &nn->conf, why)) != RC_OK)
         goto out;
     core->db.dirs_on = true;
@@ -197,25 +193,15 @@ nn_group_add(struct nn_core *core, const struct nn_edit *e)
 }
 
 static void
-end_later(struct nn_core *core, struct rpc_call *call, struct outcome *o)
+end_later(struct nn_core *core, struct rpc_call *call, struct nn_outcome *o)
 {
-    call->app = o;
-    call->next = NULL;
-    *core->group->last = call;
-    core->group->last = &call->next;
+    nn_calls_add(&core->group->calls, call, o);
 }
 
 static void
 fail_later(struct nn_core *core, struct rpc_call *call, const struct why *why)
 {
-    struct outcome *o = arena_zalloc(&call->arena, sizeof *o);
-    struct why *copy = arena_alloc(&call->arena, sizeof *copy);
-
-    if (o != NULL && copy != NULL) {
-        *copy = *why;
-        *o = (struct outcome){ .kind = ANSWER_FAIL, .why = copy };
-    }
-    end_later(core, call, copy == NULL ? NULL : o);      /* without an outcome: out of memory */
+    end_later(core, call, nn_outcome_failed(call, why));
 }
 
 static void
@@ -312,7 +298,7 @@ end_call(struct nn_core *core, struct rpc_call *call, enum rc rc, struct why *wh
 static void
 run_call(struct nn_core *core, struct rpc_call *call)
 {
-    struct outcome *o = arena_zalloc(&call->arena, sizeof *o);
+    struct nn_outcome *o = arena_zalloc(&call->arena, sizeof *o);
     struct why why;
     struct span reply = { 0 };
     enum rc rc;
@@ -327,7 +313,7 @@ run_call(struct nn_core *core, struct rpc_call *call)
         if (copy != NULL) {
             if (reply.n > 0)
                 memcpy(copy, reply.p, reply.n);
-            *o = (struct outcome){ .kind = ANSWER_ENCODED, .encoded = span_of(copy, reply.n) };
+            *o = (struct nn_outcome){ .kind = ANSWER_ENCODED, .encoded = span_of(copy, reply.n) };
         }
         end_later(core, call, copy == NULL ? NULL : o);
         return;
@@ -351,72 +337,18 @@ nn_core_release(struct nn_core *core, struct rpc_call *call, enum rc rc, const s
     if (rc != RC_OK)
         fail_later(core, call, why);
     else
-        end_later(core, call, arena_zalloc(&call->arena, sizeof(struct outcome)));
+        end_later(core, call, arena_zalloc(&call->arena, sizeof(struct nn_outcome)));
 }
 
 /* ---- one group ---- */
-
-static void
-answer(struct nn_core *core, struct rpc_call *call)
-{
-    const struct nn_answer *a = core->nn->answer;
-    const struct outcome *o = call->app;
-    struct why why;
-
-    metric_add(&core->nn->metrics.calls, 1);
-    if (o == NULL || o->kind == ANSWER_FAIL)
-        metric_add(&core->nn->metrics.calls_failed, 1);
-    if (o == NULL) {
-        (void)why_rc(&why, RC_NOMEM);
-        a->fail(call, &why);
-        return;
-    }
-    switch (o->kind) {
-    case ANSWER_REPLY:
-        a->reply(call);
-        break;
-    case ANSWER_ENCODED:
-        a->encoded(call, o->encoded.p, o->encoded.n);
-        break;
-    case ANSWER_FAIL:
-        a->fail(call, o->why);
-        break;
-    }
-}
 
 /* The call met damage in the database, or could not read it: it would again. */
 static bool
 is_own_failure(const struct rpc_call *call)
 {
-    const struct outcome *o = call->app;
+    const struct nn_outcome *o = call->app;
 
     return o != NULL && o->kind == ANSWER_FAIL && (o->why->rc == RC_CORRUPT || o->why->rc == RC_IO);
-}
-
-/* End every call of the group, each with its own outcome, or all with why. */
-static void
-answer_all(struct nn_core *core, const struct why *why)
-{
-    struct nn_group *g = core->group;
-    struct rpc_call *call = g->first;
-
-    g->first = NULL;
-    g->last = &g->first;
-    while (call != NULL) {
-        struct rpc_call *next = call->next;
-
-        call->more = next != NULL;
-        if (why != NULL && !is_own_failure(call)) {
-            metric_add(&core->nn->metrics.calls, 1);
-            metric_add(&core->nn->metrics.calls_failed, 1);
-            core->nn->answer->fail(call, why);
-        } else {
-            answer(core, call);
-        }
-        call = next;
-        if (call != NULL)
-            CRASH_POINT(nn_between_replies);
-    }
 }
 
 /* Numbers given out, and the row of the log, at the end of a group that changed something. */
@@ -486,7 +418,10 @@ lose_group(struct nn_core *core)
     }
     postpone_periodic(core);
     (void)why_set(&why, RC_BUSY, "the NameNode could not store this change, try again: %s", cause->text);
-    answer_all(core, &why);
+    for (struct rpc_call *call = core->group->calls.first; call != NULL; call = call->next)
+        if (!is_own_failure(call))
+            call->app = nn_outcome_failed(call, &why);
+    nn_settle_group(core->nn->settle, &core->group->calls, core->txid, false);
 }
 
 static enum rc
@@ -496,6 +431,7 @@ commit(struct nn_core *core, struct why *why)
     enum rc rc;
 
     core->db.dirs_changed = false;
+    nn_settle_committing(core->nn->settle, core->txid + 1);
     if (dirs)
         nn_dirs_changing(&core->nn->dirs);
     rc = nn_exec(&core->db, SQL_COMMIT, why);
@@ -514,13 +450,14 @@ commit_group(struct nn_core *core)
 
     CRASH_POINT(nn_before_commit);
     if (old_bug(OLD_BUG_REPLY_BEFORE_COMMIT))
-        answer_all(core, NULL);
+        nn_calls_answer(core->nn, &g->calls);
     if (g->row_count > 0 && nn_copies_begin(core->nn->copies, core->txid + 1, g->row_at_ms, span_of(g->row.p, g->row.n),
                                             &why) != RC_OK) {
         lose(g, &why);
         lose_group(core);
         return;
     }
+    g->wrote = false;
     if (commit(core, &why) != RC_OK) {
         log_error("commit_failed", "txid=%" PRIu64 " reason=%s", core->txid + 1, why.text);
         if (why.rc == RC_NO_SPACE) {
@@ -557,8 +494,7 @@ commit_group(struct nn_core *core)
         else
             log_warn("snapshot_not_published", "reason=%s next_try=group", why.text);
     }
-    answer_all(core, NULL);
-    CRASH_POINT(nn_after_replies);
+    nn_settle_group(core->nn->settle, &g->calls, core->txid, g->wrote);
 }
 
 static void
@@ -684,7 +620,8 @@ nn_core_abandon(struct nn_core *core)
     struct why why;
 
     (void)why_rc(&why, RC_STOPPED);
-    answer_all(core, &why);
+    nn_calls_fail(core->nn, &core->group->calls, &why);
+    nn_settle_abandon(core->nn->settle, &why);
     while (queue_take(core->nn->core_queue, 0, &item) == RC_OK) {
         struct nn_post *p = item;
 
@@ -704,6 +641,17 @@ nn_core_woke(struct nn_core *core, uint64_t ms)
     core->snapshot_stale = true;
 }
 
+/* For nn_core_abandon. */
+static void
+leave(struct nn_core *core, struct nn_post **posts, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (posts[i]->call != NULL)
+            end_later(core, posts[i]->call, NULL);
+        else
+            mem_free(posts[i]);
+}
+
 void
 nn_core_run(void *arg)
 {
@@ -720,9 +668,14 @@ nn_core_run(void *arg)
     }
     for (;;) {
         n = 0;
+        nn_settle_ready(core->nn->settle);
         rc = queue_take_many(core->nn->core_queue, next_deadline_ms(core), (void **)posts, max, &n);
-        if (rc == RC_STOPPED || nn_has_failed(core->nn))
+        if (rc == RC_STOPPED)
             break;
+        if (nn_has_failed(core->nn)) {
+            leave(core, posts, n);
+            break;
+        }
         if ((now_ms = nn_core_mono_ms(core)) - ran_ms > ASLEEP_MS)
             nn_core_woke(core, now_ms - ran_ms);
         ran_ms = now_ms;

@@ -2,9 +2,9 @@
  * core -- the core thread: all soft state and the only writing connection.
  *
  * It takes what is queued as one group: BEGIN, each call in order, the group's
- * log row, COMMIT, then every reply of the group, refusals too: a refusal may
- * rest on something not yet durable (INV-1 of docs/ARCHITECTURE.md).  What is
- * queued meanwhile is the next group.  Between groups it checkpoints and runs what is due of periodic.h.
+ * log row, COMMIT, and when that is on the disk (settle.h) every reply of the
+ * group, refusals too: a refusal may rest on something not yet durable (INV-1 of
+ * docs/ARCHITECTURE.md).  What is queued meanwhile is the next group.  Between groups it checkpoints and runs what is due of periodic.h.
  *
  * After an error that ended the whole transaction (a full disk, also at the
  * COMMIT) no edit of the group was done: all its calls get a retriable error,

@@ -22,6 +22,7 @@
 #include "namenode/inode.h"
 #include "namenode/reader.h"
 #include "namenode/schema.h"
+#include "namenode/settle.h"
 #include "namenode/snapshot.h"
 
 #define QUEUE_MAX 100000
@@ -179,7 +180,8 @@ nn_open(const struct world *w, const struct nn_options *o, struct nn **ret, stru
         (void)why_rc(why, RC_NOMEM);
         goto out;
     }
-    if ((rc = nn_group_cache_new(nn, &nn->group_cache, why)) != RC_OK || (rc = open_dir(nn, why)) != RC_OK ||
+    if ((rc = nn_settle_new(nn, &nn->settle, why)) != RC_OK ||
+        (rc = nn_group_cache_new(nn, &nn->group_cache, why)) != RC_OK || (rc = open_dir(nn, why)) != RC_OK ||
         (rc = open_database(nn, why)) != RC_OK)
         goto out;
     *ret = nn;
@@ -196,6 +198,7 @@ nn_free(struct nn *nn)
         return;
     nn_copies_free(nn->copies);
     nn_core_free(nn->core);
+    nn_settle_free(nn->settle);
     if (nn->lock != NULL)
         nn_snapshot_unref(nn, nn->snapshot);
     sqlvfs_free(nn->vfs);
@@ -222,7 +225,8 @@ start_threads(struct nn *nn, struct why *why)
     struct threads *t = nn->world->threads;
     enum rc rc;
 
-    if ((rc = nn_copies_start(nn->copies, nn->core->txid, why)) != RC_OK)
+    if ((rc = nn_settle_start(nn->settle, nn->core->txid, why)) != RC_OK ||
+        (rc = nn_copies_start(nn->copies, nn->core->txid, why)) != RC_OK)
         return rc;
     if ((nn->readers = mem_calloc(nn->conf.nn_readers, sizeof *nn->readers)) == NULL)
         return why_rc(why, RC_NOMEM);
@@ -331,6 +335,7 @@ nn_stop(struct nn *nn)
     if (nn->core_thread != NULL)
         thread_join(t, nn->core_thread);
     nn->core_thread = NULL;
+    nn_settle_stop(nn->settle);
     nn->left_behind = !nn_copies_stop(nn->copies);
     for (size_t i = 0; i < nn->reader_count; i++) {
         if (nn->readers[i].thread != NULL)

@@ -4,7 +4,8 @@
  *
  * Threads: the RPC server's loop hands decoded calls to nn_submit, which puts
  * them on one of two queues; the core thread (core.h) takes calls that write or
- * need soft state, reader threads (reader.h) the rest.  What they share is in
+ * need soft state, reader threads (reader.h) the rest; a third one syncs what the
+ * core has committed (settle.h).  What they share is in
  * struct nn: the options and identity, which never change after start, the two
  * queues, and under `lock` the latest snapshot of the core's soft state.
  */
@@ -31,6 +32,7 @@ struct nn_reader;
 struct nn_snapshot;
 struct nn_group_cache;
 struct nn_copies;
+struct nn_settle;
 
 /* Who this namespace is; made at first start. */
 struct nn_identity {
@@ -72,6 +74,7 @@ struct nn {
     int lock_fd;                        /* -1: none */
     struct sqlvfs *vfs;
     struct nn_copies *copies;           /* copies.h */
+    struct nn_settle *settle;           /* settle.h; has a lock of its own */
     bool left_behind;                   /* a thread of it is stuck: what it uses is not freed */
     struct nn_identity id;
     nn_dirs_number dirs;                /* any thread */

@@ -1,5 +1,6 @@
 #include "namenode/reader.h"
 
+#include "core/base/faults.h"
 #include "core/base/log.h"
 #include "core/io/queue.h"
 #include "core/io/thread.h"
@@ -7,7 +8,9 @@
 #include "namenode/admit.h"
 #include "namenode/dispatch.h"
 #include "namenode/inode.h"
+#include "namenode/settle.h"
 #include "namenode/snapshot.h"
+#include "namenode/txlog.h"
 
 #define BATCH_MAX 16
 #define READ_US 5000            /* one read transaction of a long read */
@@ -35,6 +38,7 @@ nn_reader_pause(struct nn_reader *r, uint64_t *begun_us, struct why *why)
     if (now_us - *begun_us < READ_US)
         return RC_OK;
     *begun_us = now_us;
+    r->seen = UINT64_MAX;       /* whatever can be seen when it is answered */
     nn_dirs_end(&r->db);
     if ((rc = nn_exec(&r->db, SQL_COMMIT, why)) != RC_OK)
         return rc;
@@ -53,6 +57,10 @@ answer(struct nn_reader *r, struct done *d, bool more)
 {
     if (d->call == NULL)
         return;
+    if (r->seen > 0 && !nn_settle_until(r->nn->settle, r->seen))
+        d->rc = why_rc(&d->why, RC_STOPPED);
+    else
+        r->seen = 0;
     metric_add(&r->nn->metrics.calls, 1);
     if (d->rc != RC_OK)
         metric_add(&r->nn->metrics.calls_failed, 1);
@@ -78,7 +86,7 @@ begin(struct nn_reader *r, struct why *why)
         (rc = nn_inode_find(&r->db, ROOT_INODE, &root, &found, why)) != RC_OK)
         return rc;
     nn_dirs_begin(&r->db, before, &r->nn->dirs);
-    return RC_OK;
+    return !old_bug(OLD_BUG_READ_BEFORE_SYNC) && nn_settle_is_behind(r->nn->settle) ? nn_txlog_last(&r->db, &r->seen, why) : RC_OK;
 }
 
 /* One call, inside the read transaction, which is begun for the first one. */

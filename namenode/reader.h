@@ -3,7 +3,8 @@
  *
  * Each has a reading connection.  It takes some queued calls as one batch, and
  * its read transaction begins after all of them arrived; so a client reads its
- * own writes, and a read never waits for a commit.
+ * own writes.  A read never waits for a commit; its reply waits until what it saw
+ * is on the disk (settle.h).
  */
 #ifndef NAMENODE_READER_H
 #define NAMENODE_READER_H
@@ -18,6 +19,7 @@ struct nn_reader {
     struct nn *nn;
     struct nn_db db;
     const struct nn_snapshot *snap;     /* during a batch */
+    uint64_t seen;                      /* replies wait until this transaction is on the disk; 0: for none */
     struct thread *thread;
 };
 

@@ -14,6 +14,7 @@
 #include "core/io/sqlvfs_priv.h"
 #include "core/io/thread.h"
 
+#define WAL_WRITE_BYTES ((size_t)512 << 10)     /* of frames that go to the file together */
 #define UNIX_EPOCH_JULIAN_MS INT64_C(210866760000000)
 
 /* One open file: the database itself, its WAL or its rollback journal. */
@@ -25,6 +26,10 @@ struct vfs_file {
     const char *path;           /* SQLite keeps it until xClose */
     int fd;                     /* db's own descriptor when db is set */
     bool sync_dir;              /* the name may be new: the first sync makes it durable */
+    bool is_wal;
+    struct buf frames;          /* of a WAL: written by SQLite at frames_at, not yet to the file */
+    uint64_t frames_at;
+    bool defers;                /* a COMMIT's sync is db_sync's */
 };
 
 static struct vfs_file *file_of(sqlite3_file *f) { return (struct vfs_file *)(void *)f; }
@@ -127,11 +132,50 @@ file_see_header(struct vfs_file *f, const uint8_t *p, size_t n, uint64_t at)
         atomic_store(&f->db->has_sums, p[20] == DB_RESERVED_BYTES);
 }
 
+/*
+ * SQLite writes a WAL's frame in two pieces, one frame after the other.  They wait for the sync that ends a COMMIT, or for
+ * whoever looks at the file, and go there in one write: a page of the cache is touched once instead of three times.
+ */
+static int
+frames_flush(struct vfs_file *f)
+{
+    struct why why;
+    size_t n = f->frames.n;
+
+    if (n == 0)
+        return SQLITE_OK;
+    f->frames.n = 0;
+    if (atomic_load(&f->v->fenced))
+        return SQLITE_IOERR_WRITE;
+    if (io_pwrite(f->v->world.io, f->fd, f->frames.p, n, f->frames_at, &why) != RC_OK)
+        return file_write_failed(f, &why, SQLITE_IOERR_WRITE);
+    CRASH_POINT(db_wal_written);
+    return SQLITE_OK;
+}
+
+static int
+frames_add(struct vfs_file *f, const void *p, size_t n, uint64_t at)
+{
+    int r;
+
+    if ((at != f->frames_at + f->frames.n || f->frames.n + n > WAL_WRITE_BYTES) && (r = frames_flush(f)) != SQLITE_OK)
+        return r;
+    if (f->frames.n == 0)
+        f->frames_at = at;
+    buf_put(&f->frames, p, n);
+    if (buf_ok(&f->frames))
+        return old_bug(OLD_BUG_SYNCHRONOUS_NORMAL) ? frames_flush(f) : SQLITE_OK;
+    buf_fini(&f->frames);
+    buf_init(&f->frames, WAL_WRITE_BYTES);
+    return SQLITE_IOERR_NOMEM;
+}
+
 static int
 file_close(sqlite3_file *sf)
 {
     struct vfs_file *f = file_of(sf);
 
+    buf_fini(&f->frames);       /* of no COMMIT */
     if (f->db != NULL) {
         vfs_db_release(f->db, &f->holder);
         vfs_db_unref(f->db);
@@ -147,7 +191,10 @@ file_read(sqlite3_file *sf, void *p, int n, sqlite3_int64 at)
     struct vfs_file *f = file_of(sf);
     struct why why;
     size_t got;
+    int r;
 
+    if ((r = frames_flush(f)) != SQLITE_OK)
+        return r;
     if (io_pread(f->v->world.io, f->fd, p, (size_t)n, (uint64_t)at, &got, &why) != RC_OK)
         return vfs_fail(f->v, &why, SQLITE_IOERR_READ);
     if (got < (size_t)n) {
@@ -175,6 +222,8 @@ file_write(sqlite3_file *sf, const void *p, int n, sqlite3_int64 at)
 
     if (atomic_load(&f->v->fenced))
         return SQLITE_IOERR_WRITE;
+    if (f->is_wal)
+        return frames_add(f, p, (size_t)n, (uint64_t)at);
     if (f->db != NULL) {
         file_see_header(f, p, (size_t)n, (uint64_t)at);
         if (is_whole_page((size_t)n, (uint64_t)at) && atomic_load(&f->db->has_sums)) {
@@ -185,9 +234,7 @@ file_write(sqlite3_file *sf, const void *p, int n, sqlite3_int64 at)
     }
     if (io_pwrite(f->v->world.io, f->fd, p, (size_t)n, (uint64_t)at, &why) != RC_OK)
         return file_write_failed(f, &why, SQLITE_IOERR_WRITE);
-    if (f->db == NULL)
-        CRASH_POINT(db_wal_written);
-    else
+    if (f->db != NULL)
         CRASH_POINT(db_page_written);
     return SQLITE_OK;
 }
@@ -197,6 +244,10 @@ file_truncate(sqlite3_file *sf, sqlite3_int64 size)
 {
     struct vfs_file *f = file_of(sf);
     struct why why;
+    int r;
+
+    if ((r = frames_flush(f)) != SQLITE_OK)
+        return r;
 
     if (atomic_load(&f->v->fenced))
         return SQLITE_IOERR_TRUNCATE;
@@ -206,13 +257,18 @@ file_truncate(sqlite3_file *sf, sqlite3_int64 size)
 }
 
 static int
-file_sync(sqlite3_file *sf, int flags UNUSED)
+file_sync(sqlite3_file *sf, int flags)
 {
     struct vfs_file *f = file_of(sf);
     struct why why;
+    int r;
 
+    if ((r = frames_flush(f)) != SQLITE_OK)
+        return r;
     if (atomic_load(&f->v->fenced))
         return SQLITE_IOERR_FSYNC;
+    if (f->defers && !f->sync_dir && flags == SQLITE_SYNC_NORMAL)
+        return SQLITE_OK;       /* of a COMMIT; a checkpoint's are SQLITE_SYNC_FULL there */
     if (io_sync(f->v->world.io, f->fd, &why) != RC_OK)
         return file_sync_failed(f, &why, SQLITE_IOERR_FSYNC);
     if (f->sync_dir) {
@@ -232,7 +288,10 @@ file_size(sqlite3_file *sf, sqlite3_int64 *ret)
     struct vfs_file *f = file_of(sf);
     struct io_stat st;
     struct why why;
+    int r;
 
+    if ((r = frames_flush(f)) != SQLITE_OK)
+        return r;
     if (io_fstat(f->v->world.io, f->fd, &st, &why) != RC_OK)
         return vfs_fail(f->v, &why, SQLITE_IOERR_FSTAT);
     *ret = (sqlite3_int64)st.size;
@@ -358,6 +417,8 @@ vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *sf, int flags, int *r
     if (rc != RC_OK)
         return vfs_fail(v, &why, SQLITE_CANTOPEN);
     f->sync_dir = (flags & SQLITE_OPEN_CREATE) != 0;
+    f->is_wal = (flags & SQLITE_OPEN_WAL) != 0;
+    buf_init(&f->frames, WAL_WRITE_BYTES);
     f->base.pMethods = &file_methods;
     if (ret_flags != NULL)
         *ret_flags = flags;
@@ -497,6 +558,37 @@ sqlvfs_free(struct sqlvfs *v)
     mem_free(v);
 }
 
+enum rc
+db_defer_sync(sqlite3 *db, struct db_wal **ret, struct why *why)
+{
+    sqlite3_file *sf = NULL;
+    enum rc rc;
+
+    /* So that a checkpoint's syncs can be told from a COMMIT's. */
+    if ((rc = db_exec(db, "PRAGMA checkpoint_fullfsync=ON", why)) != RC_OK)
+        return rc;
+    if (sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &sf) != SQLITE_OK || sf == NULL ||
+        sf->pMethods != &file_methods || !file_of(sf)->is_wal)
+        return why_set(why, RC_BUG, "a database without a WAL");
+    file_of(sf)->defers = true;
+    *ret = (struct db_wal *)file_of(sf);
+    return RC_OK;
+}
+
+enum rc
+db_sync(struct db_wal *wal, struct why *why)
+{
+    struct vfs_file *f = (struct vfs_file *)wal;
+
+    if (atomic_load(&f->v->fenced))
+        return why_set(why, RC_IO, "%s: a write or a sync has failed before", f->path);
+    if (io_sync(f->v->world.io, f->fd, why) != RC_OK) {
+        (void)file_sync_failed(f, why, 0);
+        return why->rc = RC_IO;
+    }
+    CRASH_POINT(db_wal_synced);
+    return RC_OK;
+}
 
 struct sqlvfs *
 sqlvfs_of_db(sqlite3 *db)

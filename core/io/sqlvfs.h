@@ -50,6 +50,17 @@ enum rc db_open(struct sqlvfs *v, const char *path, bool writer, sqlite3 **ret, 
  */
 enum rc db_create_plain(struct sqlvfs *v, const char *path, sqlite3 **ret, struct why *why) MUST_CHECK;
 
+/*
+ * From now on a COMMIT of this writing connection returns when its frames are written, before they are synced; db_sync makes
+ * durable what was committed before it was called.  Checkpoints go on syncing for themselves.  The connection has read or
+ * written something.  *ret: good until it is closed.
+ */
+struct db_wal;
+enum rc db_defer_sync(sqlite3 *db, struct db_wal **ret, struct why *why) MUST_CHECK;
+
+/* Any thread, also while the connection is used.  RC_IO: what is on the disk is unknown, and nothing is written any more. */
+enum rc db_sync(struct db_wal *wal, struct why *why) MUST_CHECK;
+
 /* Memory for this connection's page cache; 2 MB unless set. */
 enum rc db_cache(sqlite3 *db, uint64_t bytes, struct why *why) MUST_CHECK;
 
