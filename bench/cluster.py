@@ -6,7 +6,7 @@ import sys
 import time
 
 from inputs import HERE, TOP
-from measure import Peak, Sample, cpu_of, figures, tree
+from measure import Peak, Sample, figures, machine_cpu, tree
 
 sys.path.insert(0, os.path.join(TOP, "tests", "cluster"))
 from harness import JOBS, Cluster, program  # noqa: E402
@@ -41,13 +41,15 @@ class Measured(Cluster):
         self.remove()
 
 
-def passes(text, more):
-    """How often the job read and wrote what it was given, from the counters that `mr run` prints."""
+def passes(text, sample):
+    """The bytes that the job read and wrote, and how often it did so with what it was given, by the counters of `mr run`."""
     c = {k.strip(): int(v) for k, _, v in (line.partition("=") for line in text.splitlines()) if v.isdigit()}
     if not c.get("MAP_INPUT_BYTES"):
         return
-    more["read"] = (c["MAP_INPUT_BYTES"] + c.get("FILE_BYTES_READ", 0)) / c["MAP_INPUT_BYTES"]
-    more["written"] = (c.get("FILE_BYTES_WRITTEN", 0) + c.get("OUTPUT_BYTES", 0)) / c["MAP_INPUT_BYTES"]
+    read = c["MAP_INPUT_BYTES"] + c.get("FILE_BYTES_READ", 0)
+    written = c.get("FILE_BYTES_WRITTEN", 0) + c.get("OUTPUT_BYTES", 0)
+    sample.moved = read + written
+    sample.extra.update(read=read / c["MAP_INPUT_BYTES"], written=written / c["MAP_INPUT_BYTES"])
 
 
 class Job:
@@ -64,17 +66,16 @@ class Job:
         self.target = f"/out/{os.path.basename(self.job)}-{self.number}"
         if self.number > 1:
             self.cluster.dfs("rm", "-r", "-skipTrash", f"/out/{os.path.basename(self.job)}-{self.number - 1}")
-        pids = self.cluster.pids()
-        cpu, began = cpu_of(pids), time.monotonic()
+        worked, began = machine_cpu(), time.monotonic()
         peak = Peak(self.cluster.pids).start()
         words = ["-output", self.target] if self.output else []
         r = self.cluster.mr("run", self.job, *self.args, *words, check=False, timeout=3600)
         wall = time.monotonic() - began
-        rss = peak.stop()
+        cpu, rss = machine_cpu() - worked, peak.stop()
         if r.returncode:
             raise RuntimeError(f"{self.name}: {r.stdout[-2000:]}{r.stderr[-2000:]}")
-        sample = Sample(wall, cpu_of(self.cluster.pids()) - cpu, rss, extra=figures(r.stdout))
-        passes(r.stdout, sample.extra)
+        sample = Sample(wall, cpu, rss, extra=figures(r.stdout))
+        passes(r.stdout, sample)
         if self.extra:
             sample.extra.update(self.extra(r))
         return sample

@@ -1,7 +1,8 @@
 """rows_files -- the filesystem beside HDFS, beside plain system calls, and how fast a cluster is there.
 
 Each row has three DataNodes, ours and Hadoop's. What HDFS says is stored is in the page cache, not on the disk
-(dfs.datanode.synconclose is off, its default); ours is on the disk. get leaves out the local copy: it ends in /dev/null.
+(dfs.datanode.synconclose is off, its default), but for the contestant that has it on; ours is on the disk. get leaves
+out the local copy: it ends in /dev/null.
 """
 import hashlib
 import os
@@ -13,7 +14,7 @@ import time
 import hadoop
 import inputs
 from cluster import Measured, program
-from measure import Command, Sample, cpu_of
+from measure import Command, Sample, machine_cpu
 
 
 class Ours:
@@ -23,14 +24,12 @@ class Ours:
         self.name, self.cluster, self.words, self.content, self.figures = name, cluster, words, content, figures or {}
 
     def run(self):
-        pids = self.cluster.pids()
-        own, cpu, began = os.times(), cpu_of(pids), time.monotonic()
+        worked, began = machine_cpu(), time.monotonic()
         r = subprocess.run([program(self.words[0]), *self.words[1:]], env=self.cluster.env(), text=True,
                            stdout=subprocess.PIPE if self.figures else subprocess.DEVNULL, stderr=subprocess.PIPE)
-        wall, now = time.monotonic() - began, os.times()
+        wall, cpu = time.monotonic() - began, machine_cpu() - worked
         if r.returncode:
             raise RuntimeError(f"{self.name}: {r.stderr[-2000:]}")
-        cpu = cpu_of(pids) - cpu + now.children_user + now.children_system - own.children_user - own.children_system
         return Sample(wall, cpu, extra={k: float(re.search(p, r.stdout).group(1)) for k, p in self.figures.items()})
 
     def result(self):
@@ -66,7 +65,7 @@ class Row:
     figures, more_is_better, replicas = ("wall",), False, 1
 
     def __init__(self):
-        self.cluster = self.hadoop = None
+        self.cluster = self.hadoop = self.durable = None
 
     def equal(self, a, b):
         return a == b
@@ -86,13 +85,13 @@ class Row:
         return Ours(name, self.cluster, words, (lambda: digest([program("dfs"), "cat", path], self.cluster.env())) if path else None,
                     figures)
 
-    def theirs(self, name, words, path=None):
-        h = self.hadoop
+    def theirs(self, name, words, path=None, on=None):
+        h = on or self.hadoop
         return Theirs(name, words, h.env, (lambda: digest(h.shell("-cat", path), {**os.environ, **h.env})) if path else None)
 
     def close(self):
-        if self.hadoop:
-            self.hadoop.stop()
+        for h in filter(None, (self.hadoop, self.durable)):
+            h.stop()
         if self.cluster:
             self.cluster.close()
 
@@ -110,6 +109,8 @@ class Put(Row):
         if self.hadoop:
             all_of += [self.theirs("HDFS shell", self.hadoop.shell("-put", "-f", source, "/x"), "/x"),
                        self.theirs("HDFS Java client", self.hadoop.java("Files", "put", source, "/y"), "/y")]
+            self.durable = h = hadoop.Hadoop(3, self.replicas, settings={"dfs.datanode.synconclose": "true"}).start()
+            all_of += [self.theirs("HDFS shell, synconclose", h.shell("-put", "-f", source, "/x"), "/x", on=h)]
         return all_of
 
 

@@ -1,4 +1,5 @@
 """rows_jobs -- jobs beside a plain program (the floor) and beside what people would use instead."""
+import hadoop
 import inputs
 import peers
 from cluster import Job, Measured
@@ -32,13 +33,27 @@ class SparkCommand(Command):
         return self.read(None) if self.read else None
 
 
+class HadoopJob(Command):
+    """A job of Hadoop's examples, by its MapReduce on YARN, `threads` tasks of a kind at a time."""
+
+    def __init__(self, h, options, source, example, normal):
+        h.dfs("-put", source, "/in")
+        self.h = h
+        settings = {"mapreduce.job.reduces": options.threads, "mapreduce.job.running.map.limit": options.threads}
+        super().__init__("Hadoop", h.examples(example, "/in", "/out", yarn=True, settings=settings), normal=normal, env=h.env,
+                         before=lambda: h.dfs("-rm", "-r", "-f", "-skipTrash", "/out"))
+
+    def result(self):
+        return self.normal(self.h.dfs("-cat", "/out/part-*"))
+
+
 class Row:
     figures = ("wall",)
     more_is_better = False
     kind = None
 
     def __init__(self):
-        self.cluster = None
+        self.cluster = self.hadoop = None
 
     def size(self, options):
         return max(1, int(self.full * options.scale))
@@ -53,10 +68,16 @@ class Row:
         self.cluster.put(source, "/in/data")
         return self.cluster
 
+    def on_hadoop(self, options, source, example, normal):
+        self.hadoop = hadoop.Hadoop(yarn=True).start()
+        return HadoopJob(self.hadoop, options, source, example, normal)
+
     def equal(self, a, b):
         return a == b
 
     def close(self):
+        if self.hadoop:
+            self.hadoop.stop()
         if self.cluster:
             self.cluster.close()
 
@@ -79,7 +100,8 @@ class WordCount(Row):
                                out("duck-wc"), sorted_lines),
                        Command("Polars", peers.script("polars_row.py", "wordcount", source, out("polars-wc")), out("polars-wc"),
                                sorted_lines),
-                       SparkCommand("wordcount", o, source, normal=sorted_lines)]
+                       SparkCommand("wordcount", o, source, normal=sorted_lines),
+                       self.on_hadoop(o, source, "wordcount", sorted_lines)]
         return all_of
 
 

@@ -48,7 +48,7 @@ class Sort(Row):
         return [Command("DuckDB", peers.script("duckdb_row.py", "sort", o.threads, source, out("duck-sort")),
                         out("duck-sort"), digest),
                 Command("Polars", peers.script("polars_row.py", "sort", source, out("polars-sort")), out("polars-sort"), digest),
-                SparkCommand("sort", o, source, normal=digest)]
+                SparkCommand("sort", o, source, normal=digest), self.on_hadoop(o, source, "terasort", digest)]
 
 
 class BigSort(Sort):
