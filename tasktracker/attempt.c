@@ -407,6 +407,11 @@ tidy(struct talk *k, const struct ending *e)
         if (k->sinks[i] != NULL && sink_abandon(k->sinks[i], &why) != RC_OK)
             log_debug("sink_ended", "why=%s", why.text);
     k->sink_count = 0;
+    if (k->part != NULL) {              /* nobody asked for it */
+        pipes_close(k->tt->crew->pipes, k->part_fd);
+        if (sink_abandon(k->part, &why) != RC_OK)
+            log_debug("sink_ended", "why=%s", why.text);
+    }
     if (k->log_pipe >= 0) {
         (void)drain_log(k);             /* it ends here */
         pipes_close(k->tt->crew->pipes, k->log_pipe);
@@ -496,9 +501,9 @@ run(struct talk *k, struct ending *e)
     tt_unlock(k->tt);
     if ((rc = begin(k, &why)) == RC_OK) {
         CRASH_POINT(tt_attempt_begun);
+        talk_ahead(k);
         converse(k, e);
-    }
-    else if (rc == RC_CLOSED)
+    } else if (rc == RC_CLOSED)
         describe_death(k, e);
     else
         (void)snprintf(e->text, sizeof e->text, "%s", why.text);

@@ -35,6 +35,8 @@ struct talk {
     JtSplit *second;                /* the second input's file of this map, the last input; NULL none */
     struct sink *sinks[TALK_SINKS_MAX];     /* of the outputs, in the order in which they were asked for */
     size_t sink_count;
+    struct sink *part;              /* of the part, opened before it was asked for; NULL none */
+    int part_fd;                    /* its other end */
     bool has_more_dir;
     bool is_early;                  /* the job's work directory has not been seen yet: that no output opens is not its fault, */
     bool no_place;                  /* and it was refused one for that */
@@ -50,6 +52,8 @@ struct talk {
 
 /* Answer one report; false ends the conversation, with why when it is a failure of ours. */
 bool talk_answer(struct talk *k, TkReport *r, enum rc *ret_rc, struct why *why);
+/* What a short map will ask for, while its worker gets ready: what cannot be had is asked for again when it is due. */
+void talk_ahead(struct talk *k);
 /* A segment came, or the shuffle failed. */
 bool talk_segment(struct talk *k, enum rc *ret_rc, struct why *why);
 /* Have the attempt's files grown beyond what it may write?  Then why says so. */

@@ -284,6 +284,50 @@ open_sink(struct talk *k, const char *path, bool is_more, const struct fs_create
     }
 }
 
+static void
+part_options(const struct talk *k, struct fs_create_options *ret)
+{
+    const JtJobSpec *spec = k->a->job->reply->spec;
+
+    *ret = (struct fs_create_options){ .replication = spec->replication, .mode = 0666 & ~spec->umask, .overwrite = true,
+                                       .no_parents = true };
+}
+
+void
+talk_ahead(struct talk *k)
+{
+    const struct tt_job *j = k->a->job;
+    const JtJobSpec *spec = j->reply->spec;
+    struct fs_create_options as;
+    struct why why;
+    char *path;
+
+    if (!k->a->is_map || spec->has_session)     /* a driver's maps find what they read in memory */
+        return;
+    if (k->a->map->n_splits > 0 &&
+        fs_open_read(j->fs, k->a->map->splits[0]->path, &k->inputs[0].reader, &why) != RC_OK)
+        k->inputs[0].reader = NULL;
+    if (spec->reduces != 0 || spec->results || (path = mem_printf("%s/%s", j->reply->work, k->a->id)) == NULL)
+        return;
+    part_options(k, &as);
+    if (sink_start(k->tt->w, k->tt->crew->pipes, j->fs, path, &as, &k->part, &k->part_fd, &why) != RC_OK)
+        k->part = NULL;
+    mem_free(path);
+}
+
+/* The part, if it is open already. */
+static bool
+take_part(struct talk *k, int *ret_fd)
+{
+    if (k->part == NULL)
+        return false;
+    k->sinks[k->sink_count] = k->part;
+    *ret_fd = k->part_fd;
+    k->part = NULL;
+    k->is_early = false;
+    return true;
+}
+
 static bool
 answer_output(struct talk *k, const TkReport *r, enum rc *ret_rc, struct why *why)
 {
@@ -291,22 +335,25 @@ answer_output(struct talk *k, const TkReport *r, enum rc *ret_rc, struct why *wh
     char *path = r->name == NULL ? mem_printf("%s/%s", a->job->reply->work, a->id)
                  : mem_printf("%s/%s.more/%s-%c-%05u", a->job->reply->work, a->id, r->name, a->is_map ? 'm' : 'r', a->index);
     const JtJobSpec *spec = a->job->reply->spec;
-    struct fs_create_options as = { .replication = spec->replication, .mode = 0666 & ~spec->umask, .overwrite = true,
-                                    .no_parents = true };
+    struct fs_create_options as;
     TkOrder o = TK_ORDER__INIT;
     struct why reason;
     int fd = -1;
     bool said;
     enum rc rc;
 
+    part_options(k, &as);
     if (path == NULL)
         rc = why_rc(&reason, RC_NOMEM);
     else if (r->name != NULL && !is_output_name(r->name))
         rc = why_set(&reason, RC_JOB_FAILED, "\"%s\" is no name for an output: letters, digits and '_', not \"part\"", r->name);
     else if (k->sink_count == TALK_SINKS_MAX || spec->results)
         rc = why_set(&reason, RC_BAD_MESSAGE, "there are too many outputs");
-    else if ((rc = open_sink(k, path, r->name != NULL, &as, &fd, &reason)) == RC_OK)
-        k->sink_count++;
+    else if (r->name == NULL && take_part(k, &fd))
+        rc = RC_OK;
+    else
+        rc = open_sink(k, path, r->name != NULL, &as, &fd, &reason);
+    k->sink_count += rc == RC_OK;
     mem_free(path);
     if (rc != RC_OK)
         return refuse(k, &reason, ret_rc, why);
