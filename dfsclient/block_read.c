@@ -210,11 +210,38 @@ next_packet(struct block_read *br, struct why *why)
     return RC_OK;
 }
 
+static size_t
+sums_of(const struct block_read *br, size_t n)
+{
+    return br->type == CRC_NULL ? 0 : (n + br->chunk - 1) / br->chunk * 4;
+}
+
+/* Up to want bytes of the files from packet_at on, verified; sums has room for their checksums. */
+static enum rc
+read_local(struct block_read *br, uint8_t *sums, uint8_t *data, size_t want, size_t *ret_n, struct why *why)
+{
+    struct io *io = br->fs->w.io;
+    size_t n = 0, got = 0, need;
+    enum rc rc;
+
+    if ((rc = io_pread(io, br->data_fd, data, want, br->packet_at, &n, why)) != RC_OK)
+        return rc;
+    if (br->packet_at + n < (br->end < br->packet_at + want ? br->end : br->packet_at + want))
+        return why_set(why, RC_CORRUPT, "the replica ends at %llu", (unsigned long long)(br->packet_at + n));
+    if ((need = sums_of(br, n)) > 0) {
+        if ((rc = io_pread(io, br->meta_fd, sums, need, br->meta_at + br->packet_at / br->chunk * 4, &got, why)) != RC_OK)
+            return rc;
+        if (got < need)
+            return why_set(why, RC_CORRUPT, "the meta file ends early");
+    }
+    *ret_n = n;
+    return verify(br, sums, data, n, why);
+}
+
 static enum rc
 next_local(struct block_read *br, struct why *why)
 {
-    struct io *io = br->fs->w.io;
-    size_t want = LOCAL_BYTES - LOCAL_BYTES % br->chunk, sums_n = 0, n = 0, got = 0;
+    size_t want = LOCAL_BYTES - LOCAL_BYTES % br->chunk, sums_n, n = 0;
     uint64_t last = (br->end + br->chunk - 1) / br->chunk * br->chunk;
     uint8_t *p;
     enum rc rc;
@@ -223,33 +250,53 @@ next_local(struct block_read *br, struct why *why)
         want = br->chunk;
     if (want > last - br->packet_at)
         want = (size_t)(last - br->packet_at);
-    if (br->type != CRC_NULL)
-        sums_n = (want + br->chunk - 1) / br->chunk * 4;
+    sums_n = sums_of(br, want);
     buf_clear(&br->body);
     if ((p = buf_grow(&br->body, sums_n + want)) == NULL)
         return why_rc(why, RC_NOMEM);
-    if ((rc = io_pread(io, br->data_fd, p + sums_n, want, br->packet_at, &n, why)) != RC_OK)
-        return rc;
-    if (br->packet_at + n < (br->end < br->packet_at + want ? br->end : br->packet_at + want))
-        return why_set(why, RC_CORRUPT, "the replica ends at %llu", (unsigned long long)(br->packet_at + n));
-    if (sums_n > 0) {
-        size_t need = (n + br->chunk - 1) / br->chunk * 4;
-        if ((rc = io_pread(io, br->meta_fd, p, need, br->meta_at + br->packet_at / br->chunk * 4, &got, why)) != RC_OK)
-            return rc;
-        if (got < need)
-            return why_set(why, RC_CORRUPT, "the meta file ends early");
-    }
-    if ((rc = verify(br, p, p + sums_n, n, why)) != RC_OK)
+    if ((rc = read_local(br, p, p + sums_n, want, &n, why)) != RC_OK)
         return rc;
     make_ready(br, sums_n, n);
+    return RC_OK;
+}
+
+/* How many of the n bytes that the caller wants are whole chunks that can be read from the files to where he wants them. */
+static size_t
+direct_bytes(const struct block_read *br, size_t n)
+{
+    if (br->data_fd < 0 || br->ready_n > 0 || br->at != br->packet_at)
+        return 0;
+    if (n > LOCAL_BYTES)
+        n = LOCAL_BYTES;
+    if (n > br->end - br->at)
+        n = (size_t)(br->end - br->at);
+    return n - n % br->chunk;
+}
+
+static enum rc
+next_direct(struct block_read *br, void *p, size_t want, size_t *ret_n, struct why *why)
+{
+    uint8_t *sums;
+    enum rc rc;
+
+    buf_clear(&br->body);
+    if ((sums = buf_grow(&br->body, sums_of(br, want) + 1)) == NULL)
+        return why_rc(why, RC_NOMEM);
+    if ((rc = read_local(br, sums, p, want, ret_n, why)) != RC_OK)
+        return rc;
+    br->at += *ret_n;
+    br->packet_at += *ret_n;
     return RC_OK;
 }
 
 enum rc
 block_read_next(struct block_read *br, void *p, size_t n, size_t *ret_n, struct why *why)
 {
+    size_t direct = direct_bytes(br, n);
     enum rc rc;
 
+    if (direct > 0)
+        return next_direct(br, p, direct, ret_n, why);
     while (br->ready_n == 0) {
         if (br->at >= br->end) {
             *ret_n = 0;
