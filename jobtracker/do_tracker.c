@@ -8,6 +8,7 @@
 
 #define WAIT_MAX_MS 60000
 #define ORDERS_MAX 1000         /* in one reply */
+#define ABOUT_MAX (16 * KB)     /* of a job, beside an order */
 
 enum rc
 jt_do_tt_register(struct jt *jt, struct rpc_call *call, const TtRegisterRequest *req, TtRegisterReply *ret,
@@ -74,33 +75,14 @@ has_code(const TtGetJobRequest *req, const JtJobSpec *spec)
     return false;
 }
 
-enum rc
-jt_do_tt_get_job(struct jt *jt, struct rpc_call *call, const TtGetJobRequest *req, TtGetJobReply *ret,
-                 bool *ret_held UNUSED, struct why *why)
+/* What a tracker has to know of a job, but for its code. */
+static enum rc
+describe(struct jt_job *j, struct arena *arena, TtGetJobReply *ret)
 {
-    struct jt_tracker *t;
-    struct jt_job *j;
-    JtJobSpec *spec;
-    uint8_t *code;
-    size_t n;
-    enum rc rc;
+    JtJobSpec *spec = arena_alloc(arena, sizeof *spec);
 
-    if ((rc = jt_core_tracker(&jt->core, &jt->now, req->uuid, req->epoch, &t, why)) != RC_OK)
-        return rc;
-    if ((j = jt_core_find_job(&jt->core, req->job)) == NULL || jt_job_state_is_over(j->state))
-        return why_set(why, RC_JOB_NOT_FOUND, "job %u is over", (unsigned)req->job);
-    if ((spec = arena_alloc(&call->arena, sizeof *spec)) == NULL)
-        return why_rc(why, RC_NOMEM);
-    if (!has_code(req, j->spec)) {
-        if ((rc = jt_store_code(jt->core.store, j->spec->code_digest.data, &code, &n, why)) != RC_OK)
-            return rc;
-        ret->has_code = true;
-        ret->code.data = (uint8_t *)arena_strndup(&call->arena, code, n);
-        ret->code.len = n;
-        mem_free(code);
-        if (ret->code.data == NULL)
-            return why_rc(why, RC_NOMEM);
-    }
+    if (spec == NULL)
+        return RC_NOMEM;
     *spec = *j->spec;
     spec->maps = NULL;                  /* each map comes with its order */
     spec->n_maps = 0;
@@ -111,6 +93,33 @@ jt_do_tt_get_job(struct jt *jt, struct rpc_call *call, const TtGetJobRequest *re
     ret->token.data = j->token;
     ret->token.len = sizeof j->token;
     return RC_OK;
+}
+
+enum rc
+jt_do_tt_get_job(struct jt *jt, struct rpc_call *call, const TtGetJobRequest *req, TtGetJobReply *ret,
+                 bool *ret_held UNUSED, struct why *why)
+{
+    struct jt_tracker *t;
+    struct jt_job *j;
+    uint8_t *code;
+    size_t n;
+    enum rc rc;
+
+    if ((rc = jt_core_tracker(&jt->core, &jt->now, req->uuid, req->epoch, &t, why)) != RC_OK)
+        return rc;
+    if ((j = jt_core_find_job(&jt->core, req->job)) == NULL || jt_job_state_is_over(j->state))
+        return why_set(why, RC_JOB_NOT_FOUND, "job %u is over", (unsigned)req->job);
+    if (!has_code(req, j->spec)) {
+        if ((rc = jt_store_code(jt->core.store, j->spec->code_digest.data, &code, &n, why)) != RC_OK)
+            return rc;
+        ret->has_code = true;
+        ret->code.data = (uint8_t *)arena_strndup(&call->arena, code, n);
+        ret->code.len = n;
+        mem_free(code);
+        if (ret->code.data == NULL)
+            return why_rc(why, RC_NOMEM);
+    }
+    return (rc = describe(j, &call->arena, ret)) == RC_OK ? RC_OK : why_rc(why, rc);
 }
 
 /* ---- orders ---- */
@@ -153,13 +162,34 @@ static const TtOrder__Kind kinds[] = {
     [ORDER_FORGET_OUTPUT] = TT_ORDER__KIND__FORGET_OUTPUT,
 };
 
+/* With the first order of a job its description, if it is short: else the tracker asks for it. */
+static enum rc
+fill_about(struct jt_tracker *t, struct jt_job *j, struct arena *arena, TtOrder *ret)
+{
+    TtGetJobReply *about;
+    enum rc rc;
+
+    if (t->told_job == j->number)
+        return RC_OK;
+    if ((about = arena_alloc(arena, sizeof *about)) == NULL)
+        return RC_NOMEM;
+    tt_get_job_reply__init(about);
+    if ((rc = describe(j, arena, about)) != RC_OK)
+        return rc;
+    t->told_job = j->number;
+    if (tt_get_job_reply__get_packed_size(about) <= ABOUT_MAX)
+        ret->about = about;
+    return RC_OK;
+}
+
 /* The order as a message; *ret_skip when it no longer makes sense. */
 static enum rc
-fill_order(struct jt *jt, const struct jt_order *o, struct arena *arena, TtOrder *ret, bool *ret_skip)
+fill_order(struct jt *jt, struct jt_tracker *to, const struct jt_order *o, struct arena *arena, TtOrder *ret, bool *ret_skip)
 {
     struct jt_job *j = jt_core_find_job(&jt->core, o->job);
     struct jt_task *t = j ? jt_task_find(j, o->is_map, o->index) : NULL;
     struct jt_attempt *a = t ? jt_attempt_find(t, o->attempt) : NULL;
+    enum rc rc;
 
     tt_order__init(ret);
     ret->seq = o->seq;
@@ -179,6 +209,8 @@ fill_order(struct jt *jt, const struct jt_order *o, struct arena *arena, TtOrder
         *ret_skip = a == NULL || !jt_attempt_state_is_live(a->state);
         if (*ret_skip)
             return RC_OK;
+        if ((rc = fill_about(to, j, arena, ret)) != RC_OK)
+            return rc;
         ret->has_early = ret->early = !j->prepared && jt_job_writes_output(j, o->is_map);
         if (o->is_map)
             ret->map = j->spec->maps[o->index];
@@ -217,7 +249,7 @@ fill_orders(struct jt *jt, struct jt_tracker *t, struct arena *arena, TtWaitOrde
             return RC_NOMEM;
         if (ret->n_orders == ORDERS_MAX)
             break;
-        if ((rc = fill_order(jt, o, arena, row, &skip)) != RC_OK)
+        if ((rc = fill_order(jt, t, o, arena, row, &skip)) != RC_OK)
             return rc;
         if (!skip)
             ret->orders[ret->n_orders++] = row;

@@ -52,6 +52,7 @@ struct jt_tracker {
     bool passed;                    /* in one round of assignment: nothing there for it */
     uint64_t failures;              /* attempts that failed there */
     uint64_t next_seq;
+    uint64_t told_job;              /* whose description went out with an order last */
     struct jt_order *orders;        /* oldest first */
     struct jt_attempt *attempts;    /* live ones */
     UT_hash_handle hh;

@@ -599,6 +599,8 @@ tt_attempt_start(struct tt *tt, const TtOrder *order)
     a->bell[0] = a->bell[1] = -1;
     for (size_t i = 0; i < order->n_outputs; i++)
         tt_location_set(j, order->outputs[i]);
+    if (order->about != NULL)
+        tt_job_tell(j, order->about);
     if (pipes_pair(tt->crew->pipes, PIPES_BELL, a->bell, &why) != RC_OK ||
         (a->is_map && (order->map == NULL || (a->map = copy_map(order->map)) == NULL)) ||
         thread_spawn(tt->w->threads, "tt-attempt", attempt_loop, a, &thread, &why) != RC_OK) {

@@ -82,6 +82,15 @@ tt_job_drop(struct tt *tt, struct tt_job *j)
     LL_PREPEND(tt->doomed, j);
 }
 
+static void
+reply_free(TtGetJobReply *r)
+{
+    if (r == NULL)
+        return;
+    OPENSSL_cleanse(r->token.data, r->token.len);
+    chan_free(&r->base);
+}
+
 /* Free what load took. */
 static void
 unload(struct tt *tt, struct tt_job *j)
@@ -94,10 +103,7 @@ unload(struct tt *tt, struct tt_job *j)
     mem_free(j->sides);
     if (j->fs != NULL)
         fs_close(j->fs);
-    if (j->reply != NULL) {
-        OPENSSL_cleanse(j->reply->token.data, j->reply->token.len);
-        chan_free(&j->reply->base);
-    }
+    reply_free(j->reply);
     j->code = NULL;
     j->sides = NULL;
     j->side_bytes = 0;
@@ -122,6 +128,7 @@ job_strip(struct tt *tt, struct tt_job *j)
 static void
 job_free(struct tt_job *j)
 {
+    reply_free(j->told);
     mem_free(j->dir);
     mem_free(j);
 }
@@ -194,14 +201,42 @@ tt_job_forget(struct tt *tt, struct tt_job *j)
 
 /* ---- loading ---- */
 
+/* A description that outlives the call it came with. */
+static enum rc
+copy_reply(const ProtobufCMessage *m, TtGetJobReply **ret, struct why *why)
+{
+    size_t n = protobuf_c_message_get_packed_size(m);
+    uint8_t *packed = mem_alloc(n + 1);
+    enum rc rc = RC_OK;
+
+    if (packed == NULL)
+        return why_rc(why, RC_NOMEM);
+    (void)protobuf_c_message_pack(m, packed);
+    if ((*ret = (TtGetJobReply *)(void *)chan_unpack(&tt_get_job_reply__descriptor, packed, n)) == NULL)
+        rc = why_rc(why, RC_NOMEM);
+    else if ((*ret)->token.len != TOKEN_BYTES)
+        rc = why_set(why, RC_BAD_MESSAGE, "the job's token has %zu bytes", (*ret)->token.len);
+    mem_free(packed);
+    return rc;
+}
+
+void
+tt_job_tell(struct tt_job *j, const TtGetJobReply *about)
+{
+    struct why why;
+
+    if (j->told != NULL || j->state != TT_JOB_NEW || copy_reply(&about->base, &j->told, &why) == RC_OK)
+        return;
+    reply_free(j->told);                /* it is asked for then */
+    j->told = NULL;
+}
+
 static enum rc
 fetch(struct tt *tt, struct tt_job *j, bool with_code, TtGetJobReply **ret, struct why *why)
 {
     TtGetJobRequest req = TT_GET_JOB_REQUEST__INIT;
     const ProtobufCMessage *m;
     struct arena arena;
-    uint8_t *packed = NULL;
-    size_t n;
     enum rc rc;
 
     arena_init(&arena, REPLY_ARENA);
@@ -213,21 +248,9 @@ fetch(struct tt *tt, struct tt_job *j, bool with_code, TtGetJobReply **ret, stru
         (void)why_rc(why, rc);
         goto out;
     }
-    if ((rc = tt_call(tt, ROW_tt_get_job, &req.base, &req.epoch, &arena, &m, why)) != RC_OK)
-        goto out;
-    /* A copy that outlives the call. */
-    n = protobuf_c_message_get_packed_size(m);
-    if ((packed = mem_alloc(n + 1)) == NULL) {
-        rc = why_rc(why, RC_NOMEM);
-        goto out;
-    }
-    (void)protobuf_c_message_pack(m, packed);
-    if ((*ret = (TtGetJobReply *)(void *)chan_unpack(&tt_get_job_reply__descriptor, packed, n)) == NULL)
-        rc = why_rc(why, RC_NOMEM);
-    else if ((*ret)->token.len != TOKEN_BYTES)
-        rc = why_set(why, RC_BAD_MESSAGE, "the job's token has %zu bytes", (*ret)->token.len);
+    if ((rc = tt_call(tt, ROW_tt_get_job, &req.base, &req.epoch, &arena, &m, why)) == RC_OK)
+        rc = copy_reply(m, ret, why);
 out:
-    mem_free(packed);
     arena_fini(&arena);
     return rc;
 }
@@ -301,10 +324,14 @@ load(struct tt *tt, struct tt_job *j, struct why *why)
 {
     enum rc rc;
 
-    if ((rc = fetch(tt, j, false, &j->reply, why)) != RC_OK)
+    tt_lock(tt);
+    j->reply = j->told;
+    j->told = NULL;
+    tt_unlock(tt);
+    if (j->reply == NULL && (rc = fetch(tt, j, false, &j->reply, why)) != RC_OK)
         return rc;
-    if ((rc = tt_code_take(tt, j->reply, &j->code, why)) == RC_NOT_FOUND) {     /* dropped while we asked */
-        chan_free(&j->reply->base);
+    if ((rc = tt_code_take(tt, j->reply, &j->code, why)) == RC_NOT_FOUND) {     /* new here, or dropped while we asked */
+        reply_free(j->reply);
         j->reply = NULL;
         if ((rc = fetch(tt, j, true, &j->reply, why)) == RC_OK)
             rc = tt_code_take(tt, j->reply, &j->code, why);

@@ -86,6 +86,7 @@ struct tt_job {
     bool forgotten;                 /* [m] goes with its last attempt */
     struct tt_location *locations;  /* [m] by map */
     struct tt_output *outputs;      /* [m] by key */
+    TtGetJobReply *told;            /* [m] came with an order, not loaded yet; NULL none */
     /* Constant once READY: */
     TtGetJobReply *reply;
     struct tt_code *code;
@@ -180,7 +181,8 @@ void tt_job_forget(struct tt *tt, struct tt_job *j);            /* [m] kills its
 void tt_job_drop(struct tt *tt, struct tt_job *j);              /* [m] nobody finds it any more, its workers end */
 /* Free dropped jobs, delete their files; what cannot be deleted is tried again with each heartbeat.  Not under the lock. */
 void tt_bury(struct tt *tt);
-/* Load it from the JobTracker unless somebody did; waits.  A failure is this attempt's: the next one tries again.  Not
+void tt_job_tell(struct tt_job *j, const TtGetJobReply *about);  /* [m] what came with an order; copies */
+/* Load it, from the JobTracker if it was not told, unless somebody did; waits.  A failure is this attempt's: the next one tries again.  Not
  * under the lock. */
 enum rc tt_job_load(struct tt *tt, struct tt_job *j, struct why *why) MUST_CHECK;
 void tt_location_set(struct tt_job *j, const TtMapOutput *o);   /* [m] */
