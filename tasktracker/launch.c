@@ -16,7 +16,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/base/log.h"
 #include "core/base/mem.h"
 #include "core/proto/task.pb-c.h"
 #include "tasktracker/chan.h"
@@ -24,7 +23,7 @@
 
 #define WARM_MAX 64
 #define SEND_SECONDS 5
-#define REFILL_MS 20                /* after a worker was taken, unless one is let go of before or none is left */
+#define REFILL_MS 20                /* after a worker was taken, unless one has ended before or none is left */
 #define REFILL_AGAIN_MS 1000
 #define SLOTS 256                   /* uids in the root tier */
 
@@ -227,6 +226,7 @@ reap(struct helper *h)
     while (read(h->signals, &info, sizeof info) == (ssize_t)sizeof info)
         continue;
     while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+        h->refill_ms = 0;
         for (unsigned i = 0; i < SLOTS; i++)
             if (h->slots[i] == pid)
                 h->slots[i] = 0;
@@ -266,17 +266,11 @@ serve(struct helper *h)
     size_t n;
     struct warm one;
     struct why why;
-    bool closed;
     enum rc rc = RC_OK;
 
     if (chan_receive(pipes_posix(), h->sock, &launch_request__descriptor, &m, fds, &n, &why) != RC_OK)
         return false;
-    closed = ((LaunchRequest *)(void *)m)->closed;
     chan_free(m);
-    if (closed) {
-        h->refill_ms = 0;
-        return true;
-    }
     if (h->warm_count > 0)
         one = h->warm[--h->warm_count];
     else
@@ -415,17 +409,7 @@ px_peak(struct crew *c UNUSED, const struct launched *w)
     return read(w->status, &kb, sizeof kb) == (ssize_t)sizeof kb ? (uint64_t)kb * KB : 0;
 }
 
-static void
-px_close(struct crew *c, struct launched *w)
-{
-    LaunchRequest m = LAUNCH_REQUEST__INIT;
-    struct why why;
-
-    let_go(w);
-    m.has_closed = m.closed = true;
-    if (chan_send(c->pipes, of_crew(c)->sock, &m.base, NULL, 0, &why) != RC_OK)
-        log_debug("launcher_not_told", "why=%s", why.text);     /* who takes the next one finds out */
-}
+static void px_close(struct crew *c UNUSED, struct launched *w) { let_go(w); }
 
 static const struct crew_ops px_ops = { .take = px_take, .kill = px_kill, .wait = px_wait, .close = px_close, .stop = px_stop,
                                         .peak = px_peak };
