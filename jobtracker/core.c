@@ -552,10 +552,15 @@ jt_core_tick(struct jt_core *c, const struct jt_now *now)
     HASH_ITER(hh, c->trackers, t, after)
         if (!t->lost && now->mono_ms >= t->seen_ms + c->dead_tracker_ms)
             lose_tracker(c, t, "its tracker is lost", now);
+    if (now->mono_ms < c->again_ms)
+        return;                         /* there may be a thousand jobs that are over */
+    c->again_ms = FOREVER;
     DL_FOREACH(c->jobs, j)
         if (j->work_again_ms != 0 && now->mono_ms >= j->work_again_ms) {
             j->work_again_ms = 0;       /* whatever it waits for else pushes it */
             jt_core_push_work(c, j, now);
+        } else if (j->work_again_ms != 0 && j->work_again_ms < c->again_ms) {
+            c->again_ms = j->work_again_ms;
         }
 }
 
@@ -563,16 +568,12 @@ uint64_t
 jt_core_next_ms(const struct jt_core *c)
 {
     const struct jt_tracker *t;
-    const struct jt_job *j;
     uint64_t next = c->wake_ms;
 
     for (t = c->trackers; t != NULL; t = t->hh.next)
         if (!t->lost && t->seen_ms + c->dead_tracker_ms < next)
             next = t->seen_ms + c->dead_tracker_ms;
-    DL_FOREACH(c->jobs, j)
-        if (j->work_again_ms != 0 && j->work_again_ms < next)
-            next = j->work_again_ms;
-    return next;
+    return c->again_ms < next ? c->again_ms : next;
 }
 
 static struct jt_tracker *

@@ -49,6 +49,7 @@ struct jt_core {
     struct jt_work *works;          /* to be taken with jt_core_take_work after the commit */
     uint64_t next_epoch;
     bool slots_changed;             /* jt_core_assign has something to do */
+    uint64_t again_ms;              /* mono: no job's work_again_ms is sooner; FOREVER none */
     uint64_t wake_ms;               /* mono: when a map that waits for a better place may go */
     struct jt_metrics metrics;      /* read by any thread */
 };

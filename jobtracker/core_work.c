@@ -64,14 +64,24 @@ out:
     return NULL;
 }
 
+static void
+again_at(struct jt_core *c, struct jt_job *j, uint64_t ms)
+{
+    j->work_again_ms = ms;
+    if (ms < c->again_ms)
+        c->again_ms = ms;
+}
+
 static bool
 push(struct jt_core *c, struct jt_job *j, enum jt_work_kind kind, const struct jt_now *now)
 {
     struct jt_work *w = work_new(kind, j);
 
-    j->work_again_ms = w == NULL ? now->mono_ms + AGAIN_MS : 0;
+    j->work_again_ms = 0;
     if (w != NULL)
         LL_APPEND(c->works, w);
+    else
+        again_at(c, j, now->mono_ms + AGAIN_MS);
     return w != NULL;
 }
 
@@ -114,7 +124,7 @@ failed(struct jt_core *c, struct jt_job *j, const char *what, enum rc rc, const 
     if (!is_final(rc) && (rc_retry(rc) != RETRY_NEVER || ++j->work_tries < TRIES_MAX)) {
         log_warn("output_work_failed", "job=%s what=%s rc=%s next_try_ms=%d why=%s", j->id, what, rc_name(rc), AGAIN_MS,
                  why->text);
-        j->work_again_ms = now->mono_ms + AGAIN_MS;
+        again_at(c, j, now->mono_ms + AGAIN_MS);
         return;
     }
     reason = mem_printf("the output could not be %s: %s", what, why->text);
@@ -191,12 +201,12 @@ jt_core_cleaned(struct jt_core *c, const struct jt_now *now, uint64_t job, enum 
         return;
     j->cleaning = false;
     if (rc != RC_OK && !is_final(rc)) {
-        j->work_again_ms = now->mono_ms + CLEAN_AGAIN_MS;
+        again_at(c, j, now->mono_ms + CLEAN_AGAIN_MS);
         return;
     }
     if (j->was_loaded && !j->was_cleaned) {
         j->was_cleaned = true;
-        j->work_again_ms = now->mono_ms + LATE_MS;
+        again_at(c, j, now->mono_ms + LATE_MS);
         return;
     }
     j->cleaned = true;
