@@ -304,6 +304,7 @@ run_launcher(int sock, unsigned warm)
     h->sock = sock;
     h->warm_max = warm < WARM_MAX ? warm : WARM_MAX;
     sandbox_probe(&h->box);
+    sandbox_share(&h->box);
     (void)sigemptyset(&children);
     (void)sigaddset(&children, SIGCHLD);
     (void)sigprocmask(SIG_BLOCK, &children, NULL);

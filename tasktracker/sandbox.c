@@ -50,6 +50,14 @@ sandbox_fork(const struct sandbox *s)
     return (pid_t)syscall(SYS_clone, (unsigned long)(s->namespaces | SIGCHLD), 0UL, 0UL, 0UL, 0UL);
 }
 
+void
+sandbox_share(struct sandbox *s)
+{
+    /* A user namespace of its own cannot be entered with one of another's: there each worker keeps one for itself. */
+    if ((s->namespaces & CLONE_NEWNET) && !(s->namespaces & CLONE_NEWUSER) && unshare(CLONE_NEWNET) == 0)
+        s->namespaces &= ~CLONE_NEWNET;
+}
+
 static enum rc
 write_proc(const char *path, const char *text, struct why *why)
 {

@@ -34,6 +34,12 @@ struct sandbox {
 void sandbox_probe(struct sandbox *ret);
 const char *sandbox_tier_name(enum sandbox_tier tier);
 
+/*
+ * This process goes into a network namespace without a network, and what it forks needs none of its own: to make and
+ * to end one takes longer than all else of a worker, and no worker may make a socket in it (seccomp).
+ */
+void sandbox_share(struct sandbox *s);
+
 /* As fork, in new namespaces. */
 pid_t sandbox_fork(const struct sandbox *s);
 /* First thing in that child: maps, mounts. */
