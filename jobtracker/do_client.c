@@ -56,7 +56,7 @@ jt_do_job_submit(struct jt *jt, struct rpc_call *call, const JtSubmitRequest *re
     if ((rc = jt_spec_check(req->spec, why)) != RC_OK)
         return rc;
     if (req->spec->results)
-        return jt_submit_checked(jt, call, why);        /* there is no output to look at */
+        return jt_submit_checked(jt, call, RC_OK, why);     /* there is no output to look at */
     if ((item = mem_zalloc(sizeof *item)) == NULL)
         return why_rc(why, RC_NOMEM);
     item->kind = ITEM_CHECKED;
@@ -67,7 +67,7 @@ jt_do_job_submit(struct jt *jt, struct rpc_call *call, const JtSubmitRequest *re
 }
 
 enum rc
-jt_submit_checked(struct jt *jt, struct rpc_call *call, struct why *why)
+jt_submit_checked(struct jt *jt, struct rpc_call *call, enum rc checked, struct why *why)
 {
     const JtSubmitRequest *req = (const JtSubmitRequest *)(const void *)call->request;
     JtSubmitReply *ret = (JtSubmitReply *)(void *)call->reply;
@@ -77,10 +77,12 @@ jt_submit_checked(struct jt *jt, struct rpc_call *call, struct why *why)
     JtJobSpec *spec;
     enum rc rc = RC_NOMEM;
 
-    if (j != NULL) {                    /* a repeat overtook the first */
+    if (j != NULL) {        /* a repeat overtook this one: the output that was found may be its own */
         name_job(j, ret);
         return RC_OK;
     }
+    if (checked != RC_OK)
+        return checked;
     if (!req->has_code && !jt_store_code_has(jt->core.store, req->spec->code_digest.data)) {   /* dropped meanwhile */
         ret->job = NONE;
         ret->has_need_code = ret->need_code = true;

@@ -174,10 +174,8 @@ handle(struct jt *jt, struct jt_item *item)
             jt_answer(jt, item->call, rc, &why);
         break;
     case ITEM_CHECKED:
-        if (item->rc != RC_OK)
-            jt_answer(jt, item->call, item->rc, &item->why);
-        else
-            jt_answer(jt, item->call, jt_submit_checked(jt, item->call, &why), &why);
+        why = item->why;
+        jt_answer(jt, item->call, jt_submit_checked(jt, item->call, item->rc, &why), &why);
         break;
     case ITEM_WORKED:
         worked(jt, item);

@@ -85,8 +85,8 @@ typedef enum rc jt_handler_fn(struct jt *jt, struct rpc_call *call, bool *ret_he
 extern const struct rpc_protocol *const jt_protocols[JT_PROTOCOLS];
 enum rc jt_dispatch(struct jt *jt, struct rpc_call *call, bool *ret_held, struct why *why) MUST_CHECK;
 
-/* The submission whose output was checked. */
-enum rc jt_submit_checked(struct jt *jt, struct rpc_call *call, struct why *why) MUST_CHECK;
+/* The submission whose output was checked, with this outcome; what it was refused for is in why. */
+enum rc jt_submit_checked(struct jt *jt, struct rpc_call *call, enum rc checked, struct why *why) MUST_CHECK;
 /* Answer waits whose time has come (after the commit). */
 void jt_serve_order_waits(struct jt *jt);
 void jt_serve_status_waits(struct jt *jt);
