@@ -49,7 +49,8 @@ dn_open(const struct world *w, const struct conf *c, struct dn **ret, struct why
     rc = RC_NOMEM;
     if ((dn->mu = mutex_new(w->threads)) == NULL || (dn->idle = cond_new(w->threads)) == NULL)
         (void)why_rc(why, rc);
-    else if ((rc = open_store(dn, why)) == RC_OK && (rc = dn_ipc_start(dn, &dn->ipc, why)) == RC_OK)
+    else if ((rc = dtp_idle_new(&dn->w, &dn->kept, why)) == RC_OK && (rc = open_store(dn, why)) == RC_OK &&
+             (rc = dn_ipc_start(dn, &dn->ipc, why)) == RC_OK)
         rc = dn_scan_start(dn, &dn->scan, why);
     if (rc != RC_OK) {
         dn_close(dn);
@@ -92,6 +93,7 @@ dn_close(struct dn *dn)
     if (dn->ipc != NULL)
         dn_ipc_stop(dn->ipc);
     dn_store_free(dn->store);
+    dtp_idle_free(dn->kept);
     if (dn->idle != NULL)
         cond_free(t, dn->idle);
     if (dn->mu != NULL)

@@ -19,6 +19,7 @@
 #include "core/io/thread.h"
 #include "core/net/crowd.h"
 #include "core/net/dtp_io.h"
+#include "core/net/idle.h"
 #include "datanode/store.h"
 
 struct dn_ipc;
@@ -37,6 +38,7 @@ struct dn {
     struct world w;
     struct conf conf;
     struct dn_store *store;
+    struct dtp_idle *kept;          /* connections to other nodes, for the next block */
     uint64_t started_ms;            /* mono */
     struct dn_metrics metrics;
 

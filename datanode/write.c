@@ -1,10 +1,13 @@
 /*
  * WRITE_BLOCK: a block arrives, packet by packet, and goes on to the next node.
  *
- * The session's thread receives, forwards, verifies and stores.  A second thread, the
- * responder, waits for the next node's acks and answers the writer, in order; it also
+ * The session's thread receives, forwards, verifies and stores.  With a node behind, a second
+ * thread, the responder, waits for that one's acks and answers the writer, in order; it also
  * finalizes the replica and waits for the NameNode's answer before the last ack.  The
- * queue between them is bounded, so a slow next node slows the writer down.
+ * queue between them is bounded, so a slow next node slows the writer down.  The last node
+ * waits for nobody, and does all that in the session's thread.
+ *
+ * After a block that all have acked, the connections to and from here wait for another.
  */
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -37,6 +40,7 @@ struct write {
     bool sink_open;
     bool streaming;                     /* the writer was told that the pipeline stands */
     struct dtp_conn mirror;
+    struct net_addr mirror_at;
     bool mirrored;
     struct buf body;
     struct queue *pending;              /* struct dn_pending, owned by the queue */
@@ -112,31 +116,59 @@ answer_mirror(struct write *x, const BlockOpResponseProto *from, const struct ne
                     link[0] != '\0' ? link : net_addr_text(to, bad), why->text, &ignored);   /* it ends anyway */
 }
 
-/* Connect to the next node and hand the op on.  For a client's own write its answer is ours. */
+/* Hand the op on over a connection that was just made or taken.  For a client's own write its answer is ours. */
+static enum rc
+ask_mirror(struct write *x, const OpWriteBlockProto *op, BlockOpResponseProto **ret, struct why *why)
+{
+    enum rc rc;
+
+    x->mirrored = true;
+    if ((rc = dn_store_watch(x->dn->store, &x->claim, 1, &x->mirror)) != RC_OK)
+        return why_rc(why, rc);
+    if ((rc = dtp_send_op(&x->mirror, DTP_WRITE_BLOCK, &op->base, why)) != RC_OK || x->copy)
+        return rc;
+    if ((rc = dtp_recv_response(&x->mirror, &x->session->arena, ret, why)) == RC_OK && (*ret)->status != STATUS__SUCCESS)
+        rc = why_set(why, RC_REMOTE, "next node answers %s: %.*s", dtp_status_name((unsigned)(*ret)->status),
+                     (int)(*ret)->message.len, (const char *)(*ret)->message.data);
+    return rc;
+}
+
+/* Over a connection that was kept.  RC_CLOSED: there is none, or its other end has gone meanwhile; it takes a new one. */
+static enum rc
+ask_kept_mirror(struct write *x, const OpWriteBlockProto *op, uint64_t read_ms, BlockOpResponseProto **ret, struct why *why)
+{
+    struct dn *dn = x->dn;
+    enum rc rc;
+
+    if (x->copy || x->q.stage != DTP_SETUP_CREATE ||
+        !dtp_idle_take(dn->kept, &x->mirror_at, read_ms, dn->conf.dn_socket_ms, &x->mirror))
+        return RC_CLOSED;
+    if ((rc = ask_mirror(x, op, ret, why)) != RC_CLOSED)
+        return rc;
+    if ((rc = dn_store_watch(dn->store, &x->claim, 1, NULL)) != RC_OK)
+        return why_rc(why, rc);     /* somebody wants the replica */
+    dtp_conn_fini(&x->mirror);
+    x->mirrored = false;
+    return RC_CLOSED;
+}
+
+/* The next node gets the op. */
 static enum rc
 open_mirror(struct write *x, OpWriteBlockProto *op, struct why *why)
 {
     struct dn *dn = x->dn;
-    uint64_t behind = NEXT_MS * (uint64_t)op->n_targets;
-    BlockOpResponseProto *m = NULL;
+    uint64_t read_ms = dn->conf.socket_ms + NEXT_MS * (uint64_t)op->n_targets;
     struct net_addr to;
+    BlockOpResponseProto *m = NULL;
     enum rc rc;
 
     if ((rc = target_address(op, &to, why)) != RC_OK)
         return answer_failure(x, rc, why);
-    if ((rc = dtp_connect(&x->mirror, &dn->w, &to, dn->conf.socket_ms, dn->conf.socket_ms + behind,
-                          dn->conf.dn_socket_ms, why)) == RC_OK) {
-        x->mirrored = true;
-        if ((rc = dn_store_watch(dn->store, &x->claim, 1, &x->mirror)) != RC_OK)
-            (void)why_rc(why, rc);
-        shift_targets(op);
-        if (rc == RC_OK)
-            rc = dtp_send_op(&x->mirror, DTP_WRITE_BLOCK, &op->base, why);
-        if (rc == RC_OK && !x->copy && (rc = dtp_recv_response(&x->mirror, &x->session->arena, &m, why)) == RC_OK &&
-            m->status != STATUS__SUCCESS)
-            rc = why_set(why, RC_REMOTE, "next node answers %s: %.*s", dtp_status_name((unsigned)m->status),
-                         (int)m->message.len, (const char *)m->message.data);
-    }
+    x->mirror_at = to;
+    shift_targets(op);
+    if ((rc = ask_kept_mirror(x, op, read_ms, &m, why)) == RC_CLOSED &&
+        (rc = dtp_connect(&x->mirror, &dn->w, &to, dn->conf.socket_ms, read_ms, dn->conf.dn_socket_ms, why)) == RC_OK)
+        rc = ask_mirror(x, op, &m, why);
     if (rc == RC_OK) {
         CRASH_POINT(dn_setup_mirrored);
         return rc;
@@ -238,12 +270,17 @@ responder(void *arg)
 static enum rc
 enqueue(struct write *x, const struct dtp_packet *p, Status own, struct why *why)
 {
-    struct dn_pending *pending = mem_alloc(sizeof *pending);
+    struct dn_pending here = { .seqno = p->seqno, .end = x->sink.bytes, .last = p->last, .own = own }, *pending;
     enum rc rc;
 
-    if (pending == NULL)
+    if (x->responder == NULL) {
+        if (!respond(x, &here))
+            atomic_store(&x->broken, true);
+        return RC_OK;
+    }
+    if ((pending = mem_alloc(sizeof *pending)) == NULL)
         return why_rc(why, RC_NOMEM);
-    *pending = (struct dn_pending){ .seqno = p->seqno, .end = x->sink.bytes, .last = p->last, .own = own };
+    *pending = here;
     rc = queue_put_wait(x->pending, pending, clock_deadline(x->dn->w.clock, x->dn->conf.dn_socket_ms));
     if (rc != RC_OK) {
         mem_free(pending);
@@ -385,7 +422,7 @@ stream(struct write *x, struct why *why)
 
     buf_init(&x->body, DTP_PACKET_MAX);
     x->session->conn.read_ms = dn->conf.dn_socket_ms;       /* some clients send nothing while they have nothing */
-    if (!x->copy) {
+    if (!x->copy && x->mirrored) {
         if ((rc = queue_new(dn->w.threads, PENDING_MAX, &x->pending)) != RC_OK)
             return why_rc(why, rc);
         if ((rc = thread_spawn(dn->w.threads, "dn-acks", responder, x, &x->responder, why)) != RC_OK)
@@ -462,6 +499,7 @@ dn_op_write(struct dn_session *s, OpWriteBlockProto *op)
 {
     struct write x = { .dn = s->dn, .session = s, .mirror = { .sock = -1 } };
     struct why why;
+    bool done;
     enum rc rc;
 
     metric_add(&s->dn->metrics.writes, 1);
@@ -475,13 +513,18 @@ dn_op_write(struct dn_session *s, OpWriteBlockProto *op)
     if (rc != RC_OK && x.claim.r != NULL && x.plan.kind == DN_WRITE_CREATE && !x.streaming)
         dn_store_discard(s->dn->store, &x.claim);
     dn_store_release(s->dn->store, &x.claim);
-    if (rc != RC_CLOSED && rc != RC_TIMEOUT && !atomic_load(&x.done))
+    done = atomic_load(&x.done);
+    if (rc != RC_CLOSED && rc != RC_TIMEOUT && !done)
         drain(&x);
     if (x.sink_open)
         dn_sink_fini(&x.sink);
+    done = done && rc == RC_OK;
+    if (done && x.mirrored)
+        dtp_idle_put(s->dn->kept, &x.mirror_at, &x.mirror);
     dtp_conn_fini(&x.mirror);
     if (x.pending != NULL)
         queue_free(x.pending);
     buf_fini(&x.body);
-    return false;
+    s->conn.read_ms = s->dn->conf.socket_ms;
+    return done;
 }

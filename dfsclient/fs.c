@@ -37,6 +37,8 @@ start(struct fs *fs, const char *uri, const char *user, struct why *why)
     if ((fs->uri = mem_printf("hdfs://%s", net_addr_text(&fs->nn_addr, text))) == NULL ||
         (fs->lock = mutex_new(fs->w.threads)) == NULL || (fs->wake = cond_new(fs->w.threads)) == NULL)
         return why_rc(why, RC_NOMEM);
+    if ((rc = dtp_idle_new(&fs->w, &fs->idle, why)) != RC_OK)
+        return rc;
     if (user == NULL)
         rc = default_user(&fs->user, why);
     else if ((fs->user = mem_strdup(user)) == NULL)
@@ -83,6 +85,7 @@ fs_close(struct fs *fs)
     fs_lease_stop(fs);
     if (fs->nn != NULL)
         rpc_client_free(fs->nn);
+    dtp_idle_free(fs->idle);
     if (fs->wake != NULL)
         cond_free(fs->w.threads, fs->wake);
     if (fs->lock != NULL)

@@ -1,7 +1,7 @@
 /*
  * fs_priv -- the inside of a handle, for the files of the client library.
  *
- * Owns: the connection to the NameNode, the list of open writers and the thread
+ * Owns: the connection to the NameNode, idle ones to DataNodes, the list of open writers and the thread
  * that renews their lease.  fs->lock guards writers, renewer and stopping; the
  * rest does not change after fs_open.
  */
@@ -12,6 +12,7 @@
 
 #include "core/conf/conf.h"
 #include "core/io/thread.h"
+#include "core/net/idle.h"
 #include "core/proto/client_namenode.pb-c.h"
 #include "core/rpc/client.h"
 #include "core/rpc/protocols.h"
@@ -24,6 +25,7 @@ struct fs {
     struct conf conf;
     struct net_addr nn_addr;
     struct rpc_client *nn;
+    struct dtp_idle *idle;          /* connections to DataNodes, for the next block */
     char *user, *uri;
     char client_name[64];           /* holder of the handle's lease */
     char host_name[256];            /* of this machine; empty when unknown */

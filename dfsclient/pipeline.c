@@ -34,16 +34,16 @@ free_list(struct packet **list)
     }
 }
 
-/* Nobody uses the connection after this, and it is closed. */
+/* No thread uses the connection after this.  It is shut down, unless all was acked: then nobody waits on it. */
 static void
-stop_acker(struct pipeline *pl)
+join_acker(struct pipeline *pl, bool all_acked)
 {
     struct threads *t = pl->fs->w.threads;
     struct thread *acker;
 
     mutex_lock(t, pl->lock);
     pl->live = false;           /* no more heartbeats */
-    if (pl->acker != NULL)
+    if (pl->acker != NULL && !all_acked)
         dtp_conn_shutdown(&pl->conn);
     while (pl->sending)
         (void)cond_wait(t, pl->changed, pl->lock, FOREVER);     /* ends: the connection is cut */
@@ -52,7 +52,32 @@ stop_acker(struct pipeline *pl)
     mutex_unlock(t, pl->lock);
     if (acker != NULL)
         thread_join(t, acker);
+}
+
+static void
+stop_acker(struct pipeline *pl)
+{
+    join_acker(pl, false);
     dtp_conn_fini(&pl->conn);
+}
+
+/* After the last ack: the connection is kept for another block. */
+static void
+end_acker(struct pipeline *pl)
+{
+    struct net_addr to;
+    bool clean;
+
+    mutex_lock(pl->fs->w.threads, pl->lock);
+    clean = pl->acker != NULL && pl->acker_ended && !pl->failed;
+    mutex_unlock(pl->fs->w.threads, pl->lock);
+    if (!clean) {               /* a recovery has closed the block */
+        stop_acker(pl);
+        return;
+    }
+    join_acker(pl, true);
+    pipeline_first(pl, &to);
+    dtp_idle_put(pl->fs->idle, &to, &pl->conn);
 }
 
 void
@@ -301,7 +326,7 @@ pipeline_close(struct pipeline *pl, int64_t seqno, struct why *why)
     p->head = (struct dtp_packet){ .offset = pl->bytes_acked, .seqno = seqno, .last = true, .sync = true };
     if ((rc = pipeline_send(pl, p, why)) != RC_OK || (rc = pipeline_drain(pl, why)) != RC_OK)
         return rc;
-    stop_acker(pl);
+    end_acker(pl);
     pl->block.bytes = pl->bytes_acked;
     pl->open = false;
     return RC_OK;

@@ -77,6 +77,8 @@ enum rc pipeline_close(struct pipeline *pl, int64_t seqno, struct why *why) MUST
 void pipeline_heartbeat(struct pipeline *pl, uint64_t idle_ms);
 
 /* pipeline_setup.c, for pipeline.c. */
+/* Where the first node of the pipeline, of which there is one, listens. */
+void pipeline_first(const struct pipeline *pl, struct net_addr *ret);
 /* Connect to block's nodes in this stage; when it fails pl->bad, bad_why and sure say who seems to be to blame. */
 enum rc pipeline_connect(struct pipeline *pl, enum dtp_stage stage, uint64_t new_stamp) MUST_CHECK;
 /* Both ends of a broken link are suspects: ask the nodes before pl->bad is settled. */

@@ -77,11 +77,17 @@ set_up(struct pipeline *pl, enum dtp_stage stage, uint64_t new_stamp, struct are
                    r->has_message ? (int)r->message.len : 0, r->has_message ? (const char *)r->message.data : "");
 }
 
+void
+pipeline_first(const struct pipeline *pl, struct net_addr *ret)
+{
+    *ret = (struct net_addr){ .port = pl->block.locations[0].data_port };
+    snprintf(ret->host, sizeof ret->host, "%s", pl->block.locations[0].host);
+}
+
 enum rc
 pipeline_connect(struct pipeline *pl, enum dtp_stage stage, uint64_t new_stamp)
 {
     const struct conf *c = &pl->fs->conf;
-    const struct fs_location *l = pl->block.locations;
     uint64_t more_ms = (c->socket_ms < PER_NODE_MS ? c->socket_ms : PER_NODE_MS) * pl->block.location_count;
     struct net_addr to;
     struct arena a;
@@ -92,13 +98,19 @@ pipeline_connect(struct pipeline *pl, enum dtp_stage stage, uint64_t new_stamp)
     if (pl->block.location_count == 0)
         return why_set(&pl->bad_why, RC_IO_EXCEPTION, "the NameNode gave no DataNode");
     arena_init(&a, 4 * MB);
-    to.port = l->data_port;
-    snprintf(to.host, sizeof to.host, "%s", l->host);
-    if ((rc = dtp_connect(&pl->conn, &pl->fs->w, &to, c->socket_ms, c->socket_ms + more_ms, c->dn_socket_ms + more_ms,
-                          &pl->bad_why)) == RC_OK)
-        rc = set_up(pl, stage, new_stamp, &a, &pl->bad_why);
-    else
-        pl->sure = true;            /* it is this node that cannot be reached */
+    pipeline_first(pl, &to);
+    rc = RC_CLOSED;
+    if (stage == DTP_SETUP_CREATE &&
+        dtp_idle_take(pl->fs->idle, &to, c->socket_ms + more_ms, c->dn_socket_ms + more_ms, &pl->conn) &&
+        (rc = set_up(pl, stage, new_stamp, &a, &pl->bad_why)) == RC_CLOSED)
+        dtp_conn_fini(&pl->conn);
+    if (rc == RC_CLOSED) {
+        if ((rc = dtp_connect(&pl->conn, &pl->fs->w, &to, c->socket_ms, c->socket_ms + more_ms, c->dn_socket_ms + more_ms,
+                              &pl->bad_why)) == RC_OK)
+            rc = set_up(pl, stage, new_stamp, &a, &pl->bad_why);
+        else
+            pl->sure = true;        /* it is this node that cannot be reached */
+    }
     if (rc != RC_OK)
         dtp_conn_fini(&pl->conn);
     arena_fini(&a);
