@@ -47,6 +47,7 @@ struct dn {
     struct dn_wire *wires;          /* connections in use */
     struct crowd crowd;             /* connections of clients: who waits, who is served */
     unsigned session_count;         /* threads that serve connections or orders */
+    unsigned resting_count;         /* of these, that wait for an operation */
     struct cond *idle;              /* session_count fell */
 
     int listener, local_listener;   /* -1: none; local: Unix socket */

@@ -55,7 +55,7 @@ dn_transfers(struct dn *dn)
     unsigned n;
 
     mutex_lock(dn->w.threads, dn->mu);
-    n = dn->session_count;
+    n = dn->session_count - dn->resting_count;
     mutex_unlock(dn->w.threads, dn->mu);
     return n;
 }
@@ -158,10 +158,13 @@ set_busy(struct dn_session *s, bool busy)
     uint64_t now_ms = clock_mono_ms(s->dn->w.clock);
 
     mutex_lock(s->dn->w.threads, s->dn->mu);
-    if (busy)
+    if (busy) {
         crowd_step(&s->entry, now_ms);
-    else
+        s->dn->resting_count--;
+    } else {
         crowd_rest(&s->entry, now_ms);
+        s->dn->resting_count++;
+    }
     mutex_unlock(s->dn->w.threads, s->dn->mu);
 }
 
@@ -191,6 +194,7 @@ session_join(struct dn_session *s)
     s->entry.peer = crowd_peer(s->peer.host, strlen(s->peer.host));
     mutex_lock(dn->w.threads, dn->mu);
     crowd_add(&dn->crowd, &s->entry, clock_mono_ms(dn->w.clock));
+    dn->resting_count++;
     mutex_unlock(dn->w.threads, dn->mu);
 }
 
@@ -201,6 +205,7 @@ session_free(struct dn_session *s)
 
     mutex_lock(dn->w.threads, dn->mu);
     crowd_remove(&dn->crowd, &s->entry);
+    dn->resting_count--;
     mutex_unlock(dn->w.threads, dn->mu);
     dn_wire_remove(dn, &s->wire);
     dtp_conn_fini(&s->conn);

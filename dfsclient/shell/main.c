@@ -9,7 +9,10 @@
 
 #include "core/base/log.h"
 #include "core/conf/version.h"
+#include "core/io/thread.h"
 #include "dfsclient/shell/shell.h"
+
+#define IDLE_THREADS 64         /* that wait for the next block to be written or read */
 
 /* What to delete when somebody presses Ctrl-C.  The lock is held while it changes. */
 struct sh_temp {
@@ -208,12 +211,15 @@ main(int argc, char **argv)
         return wrong(sh.program, "%s", "cannot start a thread");
     world_posix(&sh.w);
     arena_init(&sh.arena, 4 * GB);
-    if (configure(&sh, &g, &why) != RC_OK) {
+    if ((sh.w.threads = threads_pool_new(IDLE_THREADS)) == NULL) {
+        exit_code = wrong(sh.program, "%s", "there is no memory");
+    } else if (configure(&sh, &g, &why) != RC_OK) {
         exit_code = wrong(sh.program, "%s", why.text);
     } else {
         exit_code = run(&sh, argc, argv);
         sh_close(&sh);
     }
+    threads_pool_free(sh.w.threads);
     conf_fini(&sh.conf);
     arena_fini(&sh.arena);
     return exit_code;
