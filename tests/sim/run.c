@@ -38,14 +38,20 @@ struct scene {
     bool has_engine;        /* and the client submits jobs */
     struct engine engine;
     struct jobs jobs;
+    unsigned asks_in;       /* in which life of the client somebody asks for jobs; 0 nobody */
 };
 
 static void
 jobs_main(void *arg)
 {
     struct machine *m = arg;
+    struct scene *scene = CONTAINER_OF(m->cluster, struct scene, cluster);
 
-    jobs_run(&CONTAINER_OF(m->cluster, struct scene, cluster)->jobs, m);
+    if (scene->asks_in == sim_node_boots(m->node))
+        return;             /* it was booted in the moment in which one more job was asked for: one asker is enough */
+    scene->asks_in = sim_node_boots(m->node);
+    jobs_run(&scene->jobs, m);
+    scene->asks_in = 0;
 }
 
 static void

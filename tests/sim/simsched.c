@@ -565,6 +565,7 @@ sim_node_new_on(struct sim_node *machine, struct sim_node *parent, const char *n
 const char *sim_node_name(const struct sim_node *n) { return n->name; }
 const struct world *sim_node_world(const struct sim_node *n) { return &n->world; }
 bool sim_node_is_up(const struct sim_node *n) { return n->is_up; }
+unsigned sim_node_boots(const struct sim_node *n) { return n->incarnation; }
 
 uint64_t
 sim_node_points(const struct sim_node *n, enum sim_point p)

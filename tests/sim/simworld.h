@@ -99,6 +99,7 @@ struct sim_node *sim_node_new_on(struct sim_node *machine, struct sim_node *pare
 const char *sim_node_name(const struct sim_node *n);
 const struct world *sim_node_world(const struct sim_node *n);
 bool sim_node_is_up(const struct sim_node *n);
+unsigned sim_node_boots(const struct sim_node *n);      /* so far; from 1 on once it is up */
 uint64_t sim_node_points(const struct sim_node *n, enum sim_point p);   /* passed since it was booted */
 
 /* Run fn on node n, on its heap.  arg is borrowed and must not be on that heap. */
