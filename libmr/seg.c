@@ -10,7 +10,8 @@
 #define BLOCK_BYTES (256 * KB)
 #define PAIR_MAX    ((size_t)1 << 30)
 #define HEAD_BYTES  12
-#define LZ4_FLAG    UINT32_C(0x80000000)
+#define LZ4_FLAG    UINT32_C(0x80000000)    /* of the stored length */
+#define EVEN_FLAG   UINT32_C(0x80000000)    /* of the raw length */
 #define LZ4_RATIO   255                 /* a byte of lz4 stands for at most so many */
 
 uint64_t
@@ -59,7 +60,7 @@ write_block(struct seg_writer *w, uint8_t *p, uint32_t raw_len, uint32_t stored_
 {
     enum rc rc;
 
-    put_le32(p, raw_len);
+    put_le32(p, w->even && raw_len > 0 ? raw_len | EVEN_FLAG : raw_len);
     put_le32(p + 4, packed ? stored_len | LZ4_FLAG : stored_len);
     put_le32(p + 8, crc32c(crc32c(0, p, 8), p + HEAD_BYTES, stored_len));
     w->crc = crc32c(w->ended ? 0 : w->crc, p, HEAD_BYTES + stored_len);
@@ -102,6 +103,53 @@ flush_raw(struct seg_writer *w, struct why *why)
 }
 
 static void
+put_lengths(struct buf *b, size_t key_n, size_t value_n)
+{
+    buf_varint(b, key_n);
+    buf_varint(b, value_n);
+}
+
+/* The block that is open begins with a pair of these lengths.  Pairs of no bytes could not be counted. */
+static void
+begin_block(struct seg_writer *w, size_t key_n, size_t value_n)
+{
+    uint8_t *p = buf_grow(&w->raw, HEAD_BYTES);
+
+    if (p != NULL)
+        memset(p, 0, HEAD_BYTES);       /* filled in when the block is written */
+    w->even = key_n + value_n > 0;
+    w->key_n = key_n;
+    w->value_n = value_n;
+    if (w->even)
+        put_lengths(&w->raw, key_n, value_n);
+}
+
+/* A pair of other lengths comes: from now on each pair of the block has its own before it, those that are there too. */
+static void
+make_uneven(struct seg_writer *w)
+{
+    size_t all = w->key_n + w->value_n, from;
+    struct buf swap;
+    struct rd rd;
+
+    rd_init(&rd, w->raw.p + HEAD_BYTES, w->raw.n - HEAD_BYTES);
+    (void)rd_varint(&rd);       /* the lengths, which are known */
+    (void)rd_varint(&rd);
+    from = w->raw.n - rd.left;
+    buf_clear(&w->stored);
+    buf_put(&w->stored, w->raw.p, HEAD_BYTES);
+    for (; from < w->raw.n; from += all) {
+        put_lengths(&w->stored, w->key_n, w->value_n);
+        buf_put(&w->stored, w->raw.p + from, all);
+    }
+    w->stored.bad |= w->raw.bad;
+    swap = w->raw;
+    w->raw = w->stored;
+    w->stored = swap;
+    w->even = false;
+}
+
+static void
 copy_short(uint8_t *to, struct mr_bytes from)
 {
     if (from.n == 8)
@@ -113,7 +161,8 @@ copy_short(uint8_t *to, struct mr_bytes from)
 enum rc
 seg_put(struct seg_writer *w, struct mr_bytes key, struct mr_bytes value, struct why *why)
 {
-    size_t all = key.n + value.n;
+    size_t all = key.n + value.n, lengths;
+    bool is_short = key.n < 128 && value.n < 128;
     uint8_t *p;
     enum rc rc;
 
@@ -121,22 +170,24 @@ seg_put(struct seg_writer *w, struct mr_bytes key, struct mr_bytes value, struct
         return why_set(why, RC_BAD_JOB, "a pair of %zu bytes; at most %zu", all, PAIR_MAX);
     if (w->raw.n && w->raw.n + all + 20 > BLOCK_BYTES && (rc = flush_raw(w, why)) != RC_OK)
         return rc;
-    if (w->raw.n == 0 && (p = buf_grow(&w->raw, HEAD_BYTES)) != NULL)
-        memset(p, 0, HEAD_BYTES);       /* filled in when the block is written */
-    if (key.n < 128 && value.n < 128 && (p = buf_grow(&w->raw, 2 + all)) != NULL) {
-        p[0] = (uint8_t)key.n;
-        p[1] = (uint8_t)value.n;
-        if (value.p == key.p + key.n && all > 16) {
-            memcpy(p + 2, key.p, all);
-        } else {
-            copy_short(p + 2, key);
-            copy_short(p + 2 + key.n, value);
+    if (w->raw.n == 0)
+        begin_block(w, key.n, value.n);
+    else if (w->even && (w->key_n != key.n || w->value_n != value.n))
+        make_uneven(w);
+    if (!w->even && !is_short)
+        put_lengths(&w->raw, key.n, value.n);
+    lengths = w->even || !is_short ? 0 : 2;
+    if ((p = buf_grow(&w->raw, lengths + all)) != NULL) {
+        if (lengths > 0) {              /* a varint below 128 is that byte */
+            *p++ = (uint8_t)key.n;
+            *p++ = (uint8_t)value.n;
         }
-    } else {
-        buf_varint(&w->raw, key.n);
-        buf_varint(&w->raw, value.n);
-        buf_put(&w->raw, key.p, key.n);
-        buf_put(&w->raw, value.p, value.n);
+        if (value.p == key.p + key.n && all > 16) {
+            memcpy(p, key.p, all);
+        } else {
+            copy_short(p, key);
+            copy_short(p + key.n, value);
+        }
     }
     w->pairs++;
     return buf_ok(&w->raw) ? RC_OK : why_rc(why, RC_NOMEM);
@@ -209,7 +260,8 @@ read_block(struct seg_reader *r, struct why *why)
 
     if ((rc = read_exactly(r, head, sizeof head, why)) != RC_OK)
         return rc;
-    raw_len = get_le32(head);
+    raw_len = get_le32(head) & ~EVEN_FLAG;
+    r->even = (get_le32(head) & EVEN_FLAG) != 0;
     stored_len = get_le32(head + 4) & ~LZ4_FLAG;
     packed = (get_le32(head + 4) & LZ4_FLAG) != 0;
     if (stored_len > r->end - r->at || raw_len > 2 * PAIR_MAX ||
@@ -225,7 +277,7 @@ read_block(struct seg_reader *r, struct why *why)
     if (crc32c(crc32c(0, head, 8), stored, stored_len) != get_le32(head + 8))
         return corrupt(r, "a block's checksum", why);
     if (raw_len == 0) {
-        if (stored_len != 8 || (get_le32(stored) | (uint64_t)get_le32(stored + 4) << 32) != r->pairs || r->at != r->end)
+        if (r->even || stored_len != 8 || (get_le32(stored) | (uint64_t)get_le32(stored + 4) << 32) != r->pairs || r->at != r->end)
             return corrupt(r, "its number of pairs", why);
         r->done = true;
         return RC_OK;
@@ -244,17 +296,37 @@ read_block(struct seg_reader *r, struct why *why)
     return RC_OK;
 }
 
-enum rc
-seg_next(struct seg_reader *r, struct why *why)
+/* The lengths that stand before the pairs of an even block. */
+static enum rc
+read_lengths(struct seg_reader *r, struct why *why)
+{
+    struct rd rd;
+    uint64_t key_n, value_n;
+
+    rd_init(&rd, r->raw.p, r->raw.n);
+    key_n = rd_varint(&rd);
+    value_n = rd_varint(&rd);
+    if (rd.bad || key_n > rd.left || value_n > rd.left || key_n + value_n == 0 || rd.left % (key_n + value_n) != 0)
+        return corrupt(r, "the lengths of a block's pairs", why);
+    r->key_n = key_n;
+    r->value_n = value_n;
+    r->pos = r->raw.n - rd.left;
+    return rd.left > 0 ? RC_OK : corrupt(r, "a block without pairs", why);
+}
+
+/* The pair at r->pos, which is inside the block. */
+static enum rc
+take_pair(struct seg_reader *r, struct why *why)
 {
     struct rd rd;
     uint64_t key_len, value_len;
-    enum rc rc;
 
-    if (r->done)
+    if (r->even) {
+        r->key = (struct mr_bytes){ (const char *)r->raw.p + r->pos, r->key_n };
+        r->value = (struct mr_bytes){ r->key.p + r->key_n, r->value_n };
+        r->pos += r->key_n + r->value_n;
         return RC_OK;
-    if (r->pos == r->raw.n && ((rc = read_block(r, why)) != RC_OK || r->done))
-        return rc;
+    }
     rd_init(&rd, r->raw.p + r->pos, r->raw.n - r->pos);
     key_len = rd_varint(&rd);
     value_len = rd_varint(&rd);
@@ -265,6 +337,20 @@ seg_next(struct seg_reader *r, struct why *why)
     if (rd.bad)
         return corrupt(r, "a pair's length", why);
     r->pos = r->raw.n - rd.left;
+    return RC_OK;
+}
+
+enum rc
+seg_next(struct seg_reader *r, struct why *why)
+{
+    enum rc rc;
+
+    if (r->done)
+        return RC_OK;
+    if (r->pos == r->raw.n && ((rc = read_block(r, why)) != RC_OK || r->done || (r->even && (rc = read_lengths(r, why)) != RC_OK)))
+        return rc;
+    if ((rc = take_pair(r, why)) != RC_OK)
+        return rc;
     r->pairs++;
     r->prefix = seg_prefix(r->key);
     return RC_OK;

@@ -3,7 +3,8 @@
  *
  * A segment is a row of blocks, each with the length and checksum of what is
  * stored, lz4 where that is asked for and helps, and a last block with the
- * number of pairs.  A pair never crosses a block.  Spill files and map output
+ * number of pairs.  A pair never crosses a block.  Where all pairs of a block are
+ * of the same lengths, these stand in it once.  Spill files and map output
  * files hold one segment a partition, one after the other.
  */
 #ifndef LIBMR_SEG_H
@@ -26,6 +27,8 @@ struct seg_writer {
     uint64_t pairs;             /* in the segment that is open */
     uint32_t crc;               /* CRC32C of its bytes so far; of all of them behind seg_end */
     bool ended;                 /* the next block begins a segment */
+    bool even;                  /* pairs of the block that is open all have the two lengths that follow */
+    size_t key_n, value_n;
     struct buf raw, stored;
 };
 
@@ -44,6 +47,8 @@ struct seg_reader {
     struct mr_bytes key, value; /* of the current pair; good until the next seg_next */
     uint64_t pairs;
     bool done;
+    bool even;                  /* pairs of the block in hand all have the two lengths that follow */
+    size_t key_n, value_n;
     struct buf raw, stored;
     size_t pos;                 /* in raw */
 };
