@@ -25,9 +25,14 @@ def python():
     return os.path.join(env, "bin", "python")
 
 
+def need(kind):
+    """Debian's packages of a kind of tools/packages."""
+    subprocess.run([os.path.join(os.path.dirname(HERE), "tools", "need"), kind], check=True)
+
+
 def java():
-    """Debian's Java, for Spark and Hadoop."""
-    subprocess.run([os.path.join(os.path.dirname(HERE), "tools", "need"), "peers"], check=True)
+    """For Spark and Hadoop."""
+    need("peers")
 
 
 def script(name, *args):

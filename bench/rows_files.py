@@ -13,6 +13,7 @@ import time
 
 import hadoop
 import inputs
+import moosefs
 from cluster import Measured, program
 from measure import Command, Sample, machine_cpu
 
@@ -66,6 +67,7 @@ class Row:
 
     def __init__(self):
         self.cluster = self.hadoop = self.durable = None
+        self.others = []
 
     def equal(self, a, b):
         return a == b
@@ -92,6 +94,8 @@ class Row:
     def close(self):
         for h in filter(None, (self.hadoop, self.durable)):
             h.stop()
+        for c in self.others:
+            c.fs.stop()
         if self.cluster:
             self.cluster.close()
 
@@ -143,6 +147,19 @@ class GetRemote(Get):
     options, floor, floor_name = ("-D", "dfs.client.read.shortcircuit=false"), "tcp", "floor: TCP"
 
 
+class OnMooseFS(Theirs):
+    """The floor's program on a mounted MooseFS, which is started for the first round."""
+
+    def __init__(self, name, durable, words):
+        self.fs = moosefs.MooseFS(durable)
+        super().__init__(name, words(os.path.join(self.fs.folder, "small")), before=self.begin)
+
+    def begin(self):
+        if not self.fs.processes:
+            self.fs.start()
+        shutil.rmtree(os.path.join(self.fs.folder, "small"), ignore_errors=True)
+
+
 class SmallFiles(Row):
     name, what, replicas = "smallfiles", "files of 4 KB a second, 8 writers, three replicas", 3
     figures, more_is_better = ("files_s",), True
@@ -157,6 +174,10 @@ class SmallFiles(Row):
                          before=lambda: shutil.rmtree(folder, ignore_errors=True))]
         if self.hadoop:
             all_of.append(self.theirs("HDFS Java client", self.hadoop.java("Files", "small", "/s", 8, max(80, n // 20), 4096)))
+            self.others = [OnMooseFS(name, durable, lambda where: [inputs.floor("files"), "small", where, "8", str(max(80, n // 5)),
+                                                                   "4096", "1"])
+                           for name, durable in (("MooseFS", False), ("MooseFS, durable", True))]
+            all_of += self.others
         return all_of
 
 
