@@ -57,10 +57,12 @@ answer(struct nn_reader *r, struct done *d, bool more)
 {
     if (d->call == NULL)
         return;
-    if (r->seen > 0 && !nn_settle_until(r->nn->settle, r->seen))
-        d->rc = why_rc(&d->why, RC_STOPPED);
-    else
-        r->seen = 0;
+    if (r->seen > 0 && !nn_settle_until(r->nn->settle, r->seen)) {
+        nn_settle_leave(r->nn->settle, d->call);        /* who asked asks the NameNode that starts next */
+        d->call = NULL;
+        return;
+    }
+    r->seen = 0;
     metric_add(&r->nn->metrics.calls, 1);
     if (d->rc != RC_OK)
         metric_add(&r->nn->metrics.calls_failed, 1);

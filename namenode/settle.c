@@ -269,6 +269,16 @@ nn_settle_until(struct nn_settle *s, uint64_t txid)
     return is_settled;
 }
 
+void
+nn_settle_leave(struct nn_settle *s, struct rpc_call *call)
+{
+    struct threads *t = s->nn->world->threads;
+
+    mutex_lock(t, s->lock);
+    nn_calls_add(&s->calls, call, NULL);
+    mutex_unlock(t, s->lock);
+}
+
 /* ---- its life ---- */
 
 enum rc

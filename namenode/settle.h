@@ -70,7 +70,10 @@ bool nn_settle_is_behind(struct nn_settle *s);
  * not be, the NameNode ends. */
 bool nn_settle_until(struct nn_settle *s, uint64_t txid) MUST_CHECK;
 
-/* End the calls that a failed sync left. */
+/* A reader: nn_settle_until was false, so nobody answers this call.  Takes it. */
+void nn_settle_leave(struct nn_settle *s, struct rpc_call *call);
+
+/* End the calls that a failed sync left, once nobody can hear of them. */
 void nn_settle_abandon(struct nn_settle *s, const struct why *why);
 
 #endif

@@ -122,7 +122,7 @@ class Eio(ClusterTest):
 
     def test_namenode_ends_when_its_log_cannot_be_synced(self):
         self.namenode_fails("sync */nn/*-wal 10 1")
-        self.assertRegex(self.cluster.log("nn"), "commit_failed .*Input/output error")
+        self.assertRegex(self.cluster.log("nn"), "sync_failed .*Input/output error")
 
     def test_namenode_ends_when_its_log_cannot_be_written(self):
         self.namenode_fails("write */nn/*-wal 50 1")
