@@ -150,8 +150,8 @@ class GetRemote(Get):
 class OnMooseFS(Theirs):
     """The floor's program on a mounted MooseFS, which is started for the first round."""
 
-    def __init__(self, name, durable, words):
-        self.fs = moosefs.MooseFS(durable)
+    def __init__(self, name, syncs, words):
+        self.fs = moosefs.MooseFS(syncs)
         super().__init__(name, words(os.path.join(self.fs.folder, "small")), before=self.begin)
 
     def begin(self):
@@ -174,9 +174,9 @@ class SmallFiles(Row):
                          before=lambda: shutil.rmtree(folder, ignore_errors=True))]
         if self.hadoop:
             all_of.append(self.theirs("HDFS Java client", self.hadoop.java("Files", "small", "/s", 8, max(80, n // 20), 4096)))
-            self.others = [OnMooseFS(name, durable, lambda where: [inputs.floor("files"), "small", where, "8", str(max(80, n // 5)),
+            self.others = [OnMooseFS(name, syncs, lambda where: [inputs.floor("files"), "small", where, "8", str(max(80, n // 5)),
                                                                    "4096", "1"])
-                           for name, durable in (("MooseFS", False), ("MooseFS, durable", True))]
+                           for name, syncs in (("MooseFS", False), ("MooseFS, syncs later", True))]
             all_of += self.others
         return all_of
 
