@@ -156,7 +156,14 @@ class Player:
         elif text.startswith("overwrite 4 bytes"):
             self.spoil_first_block()
         elif "reportBadBlocks" in text:
-            time.sleep(1.5)                         # what readers found is in the roster after a second
+            self.wait_for_three_corrupt("/t/bad")
+
+    def wait_for_three_corrupt(self, path):
+        """What a reader found stands in the roster as a suspicion until the DataNode has looked at its replica."""
+        end = time.monotonic() + 60
+        while self.run(["fsck", path, "-files", "-blocks", "-replicaDetails"])[1].count(b"(CORRUPT)") < 3:
+            if time.monotonic() > end:
+                raise SystemExit(f"the three replicas of the first block of {path} are not all known to be corrupt after 60 s")
 
     def spoil_first_block(self):
         _, out, _ = self.run(["-stat", "%b", "/t/bad"])
