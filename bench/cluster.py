@@ -3,10 +3,9 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 
 from inputs import HERE, TOP
-from measure import Peak, Sample, figures, machine_cpu, tree
+from measure import Watch, figures, tree
 
 sys.path.insert(0, os.path.join(TOP, "tests", "cluster"))
 from harness import JOBS, Cluster, program  # noqa: E402
@@ -29,8 +28,11 @@ class Measured(Cluster):
             self.close()
             raise
 
+    def daemons(self):
+        return [m["pid"] for m in self.ps().values() if m.get("pid")]
+
     def pids(self):
-        return sorted({pid for m in self.ps().values() if m.get("pid") for pid in tree(m["pid"])})
+        return tree(*self.daemons())
 
     def put(self, source, target):
         self.dfs("mkdir", "-p", os.path.dirname(target))
@@ -66,15 +68,13 @@ class Job:
         self.target = f"/out/{os.path.basename(self.job)}-{self.number}"
         if self.number > 1:
             self.cluster.dfs("rm", "-r", "-skipTrash", f"/out/{os.path.basename(self.job)}-{self.number - 1}")
-        worked, began = machine_cpu(), time.monotonic()
-        peak = Peak(self.cluster.pids).start()
         words = ["-output", self.target] if self.output else []
+        watch = Watch(self.cluster.daemons())
         r = self.cluster.mr("run", self.job, *self.args, *words, check=False, timeout=3600)
-        wall = time.monotonic() - began
-        cpu, rss = machine_cpu() - worked, peak.stop()
+        sample = watch.stop()
         if r.returncode:
             raise RuntimeError(f"{self.name}: {r.stdout[-2000:]}{r.stderr[-2000:]}")
-        sample = Sample(wall, cpu, rss, extra=figures(r.stdout))
+        sample.extra = figures(r.stdout)
         passes(r.stdout, sample)
         if self.extra:
             sample.extra.update(self.extra(r))

@@ -12,39 +12,59 @@ import time
 
 
 class Sample:
-    """One run: seconds of wall and CPU, peak resident bytes, bytes moved, and a row's own figures."""
+    """One run: seconds of wall and CPU, peak resident bytes, bytes that the disk and the network moved, those that a job
+    says it read and wrote (`moved`), and a row's own figures."""
 
-    def __init__(self, wall, cpu=None, rss=None, moved=None, extra=None):
-        self.wall, self.cpu, self.rss, self.moved, self.extra = wall, cpu, rss, moved, extra or {}
+    def __init__(self, wall, cpu=None, rss=None, disk=None, net=None, moved=None, extra=None):
+        self.wall, self.cpu, self.rss, self.disk, self.net, self.moved = wall, cpu, rss, disk, net, moved
+        self.extra = extra or {}
 
     def as_dict(self):
-        return {"wall": self.wall, "cpu": self.cpu, "rss": self.rss, "moved": self.moved, **self.extra}
+        return {"wall": self.wall, "cpu": self.cpu, "rss": self.rss, "disk": self.disk, "net": self.net, "moved": self.moved,
+                **self.extra}
+
+
+class Watch:
+    """What the machine does from here on, and the memory of the processes in `roots` and of all below. Looking at that takes
+    a hundredth of a processor; not with None."""
+
+    def __init__(self, roots=()):
+        self.roots = None if roots is None else list(roots)
+        self.peak = None if roots is None else Peak(lambda: tree(*self.roots)).start()
+        self.worked, self.disk, self.net, self.began = machine_cpu(), disk_bytes(), net_bytes(), time.monotonic()
+
+    def stop(self):
+        """The Sample so far. What the disk has yet to write counts as moved, but its time is not in the wall."""
+        s = Sample(time.monotonic() - self.began, machine_cpu() - self.worked, net=net_bytes() - self.net)
+        s.rss = self.peak.stop() if self.peak else None
+        os.sync()
+        s.disk = disk_bytes() - self.disk
+        return s
 
 
 class Command:
     """A contestant that is one command; its output file, normalised, is its result. Words "NAME SECONDS" that it
     prints, one pair a line, become figures."""
 
-    def __init__(self, name, args, output=None, normal=None, env=None, before=None):
+    def __init__(self, name, args, output=None, normal=None, env=None, before=None, daemons=None):
         self.name, self.args, self.output, self.normal = name, args, output, normal or (lambda data: data)
-        self.env, self.before = env, before
+        self.env, self.before, self.daemons = env, before, daemons or (lambda: [])
 
     def run(self):
         if self.output and os.path.isfile(self.output):
             os.unlink(self.output)
         if self.before:
             self.before()
-        worked, began = machine_cpu(), time.monotonic()
+        watch = Watch(self.daemons())
         child = subprocess.Popen(self.args, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                  env=dict(os.environ, **(self.env or {})))
-        peak = Peak(lambda: tree(child.pid)).start()
+        watch.roots.append(child.pid)
         out, err = child.communicate()
-        wall = time.monotonic() - began
-        rss = peak.stop()
-        cpu = machine_cpu() - worked
+        sample = watch.stop()
         if child.returncode:
             raise RuntimeError(f"{self.name}: {' '.join(map(str, self.args))}: exit {child.returncode}\n{err[-3000:]}")
-        return Sample(wall, cpu, rss, extra=figures(out))
+        sample.extra = figures(out)
+        return sample
 
     def result(self):
         if not self.output:
@@ -78,9 +98,9 @@ def children():
     return out
 
 
-def tree(root):
-    """root and everything below it."""
-    kids, out, left = children(), [], [root]
+def tree(*roots):
+    """These processes and all below them."""
+    kids, out, left = children(), [], list(roots)
     while left:
         pid = left.pop()
         out.append(pid)
@@ -96,6 +116,23 @@ def machine_cpu():
     return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
 
 
+def disk_bytes():
+    """Bytes that this machine's disks have read and written since it started."""
+    sectors = 0
+    for name in os.listdir("/sys/block"):
+        if not name.startswith(("loop", "ram", "zram", "dm-", "md")):      # they are made of others, or of memory
+            with open(f"/sys/block/{name}/stat") as f:
+                words = f.read().split()
+            sectors += int(words[2]) + int(words[6])
+    return sectors * 512
+
+
+def net_bytes():
+    """Bytes that this machine's interfaces have sent, loopback as well."""
+    with open("/proc/net/dev") as f:
+        return sum(int(line.rpartition(":")[2].split()[8]) for line in f.readlines()[2:])
+
+
 def cpu_of(pids):
     """Seconds of CPU of these processes and of their children that have ended."""
     ticks = 0
@@ -109,7 +146,7 @@ def cpu_of(pids):
 
 
 class Peak:
-    """The largest sum of the resident memory that processes do not share (looked at every 50 ms)."""
+    """The largest sum of the resident memory that processes do not share (looked at every 100 ms)."""
 
     def __init__(self, pids):
         self.pids, self.peak, self.ended = pids, 0, threading.Event()
@@ -120,7 +157,7 @@ class Peak:
         return self
 
     def _watch(self):
-        while not self.ended.wait(0.05):
+        while not self.ended.wait(0.1):
             total = 0
             for pid in self.pids():
                 try:
@@ -137,6 +174,17 @@ class Peak:
         return self.peak
 
 
+def settle(seconds=60):
+    """Wait until what the last contestant left behind is on the disk and the processors have next to nothing to do."""
+    os.sync()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        worked = machine_cpu()
+        time.sleep(0.5)
+        if machine_cpu() - worked < 0.1:
+            return
+
+
 def in_turn(contestants, rounds, say=print):
     """Run A B C A B C ...; returns {name: [Sample]}. One that fails is left out, and said."""
     samples, out = {c.name: [] for c in contestants}, set()
@@ -145,6 +193,7 @@ def in_turn(contestants, rounds, say=print):
             if c.name in out:
                 continue
             try:
+                settle()
                 samples[c.name].append(c.run())
                 say(f"    {c.name}: {describe(samples[c.name][-1])}")
             except (RuntimeError, subprocess.SubprocessError, OSError) as e:
@@ -174,14 +223,14 @@ def number(v, unit=""):
 def table(samples, figure, ours="millrace", more_is_better=False):
     """The row's table as Markdown lines: medians, ratio to ours."""
     base = middle(samples.get(ours, []), figure)
-    lines = [f"| | {figure} | CPU s | peak RSS | moved | against ours |", "|---|---|---|---|---|---|"]
+    lines = [f"| | {figure} | CPU s | peak RSS | disk | network | moved | against ours |", "|---|---|---|---|---|---|---|---|"]
     for name, s in samples.items():
         v = middle(s, figure)
         if v is None:
             continue
         ratio = (base / v if more_is_better else v / base) if base else None
-        lines.append(f"| {name} | {number(v)} | {number(middle(s, 'cpu'))} | {number(middle(s, 'rss'), 'bytes')} | "
-                     f"{number(middle(s, 'moved'), 'bytes')} | {number(ratio)} |")
+        moved = " | ".join(number(middle(s, what), "bytes") for what in ("rss", "disk", "net", "moved"))
+        lines.append(f"| {name} | {number(v)} | {number(middle(s, 'cpu'))} | {moved} | {number(ratio)} |")
     return lines
 
 

@@ -111,6 +111,9 @@ class MooseFS:
                 raise RuntimeError(f"waited {seconds} s for {what} of MooseFS")
             time.sleep(0.1)
 
+    def pids(self):
+        return [child.pid for _, child in self.processes]
+
     def stop(self):
         """Unmounts, ends all processes, removes the data."""
         atexit.unregister(self.stop)

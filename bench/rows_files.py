@@ -6,7 +6,6 @@ out the local copy: it ends in /dev/null.
 """
 import hashlib
 import os
-import re
 import shutil
 import subprocess
 import time
@@ -15,23 +14,23 @@ import hadoop
 import inputs
 import moosefs
 from cluster import Measured, program
-from measure import Command, Sample, machine_cpu
+from measure import Command, Sample, Watch
 
 
 class Ours:
-    """A contestant: one of our commands on a cluster, from the shell to the prompt; figures of a pattern in what it prints."""
+    """A contestant: one of our commands on a cluster, from the shell to the prompt."""
 
-    def __init__(self, name, cluster, words, content=None, figures=None):
-        self.name, self.cluster, self.words, self.content, self.figures = name, cluster, words, content, figures or {}
+    def __init__(self, name, cluster, words, content=None):
+        self.name, self.cluster, self.words, self.content = name, cluster, words, content
 
     def run(self):
-        worked, began = machine_cpu(), time.monotonic()
+        watch = Watch(self.cluster.daemons())
         r = subprocess.run([program(self.words[0]), *self.words[1:]], env=self.cluster.env(), text=True,
-                           stdout=subprocess.PIPE if self.figures else subprocess.DEVNULL, stderr=subprocess.PIPE)
-        wall, cpu = time.monotonic() - began, machine_cpu() - worked
+                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        sample = watch.stop()
         if r.returncode:
             raise RuntimeError(f"{self.name}: {r.stderr[-2000:]}")
-        return Sample(wall, cpu, extra={k: float(re.search(p, r.stdout).group(1)) for k, p in self.figures.items()})
+        return sample
 
     def result(self):
         return self.content() if self.content else None
@@ -40,8 +39,8 @@ class Ours:
 class Theirs(Command):
     """A command on Hadoop, or a floor; content() is what it has made. wall is `seconds` that it says, if it says any."""
 
-    def __init__(self, name, words, env=None, content=None, before=None):
-        super().__init__(name, words, env=env, before=before)
+    def __init__(self, name, words, env=None, content=None, before=None, daemons=None):
+        super().__init__(name, words, env=env, before=before, daemons=daemons)
         self.content = content
 
     def run(self):
@@ -83,13 +82,13 @@ class Row:
         if self.hadoop:
             self.hadoop.start()
 
-    def ours(self, name, *words, path=None, figures=None):
-        return Ours(name, self.cluster, words, (lambda: digest([program("dfs"), "cat", path], self.cluster.env())) if path else None,
-                    figures)
+    def ours(self, name, *words, path=None):
+        return Ours(name, self.cluster, words, (lambda: digest([program("dfs"), "cat", path], self.cluster.env())) if path else None)
 
     def theirs(self, name, words, path=None, on=None):
         h = on or self.hadoop
-        return Theirs(name, words, h.env, (lambda: digest(h.shell("-cat", path), {**os.environ, **h.env})) if path else None)
+        return Theirs(name, words, h.env, (lambda: digest(h.shell("-cat", path), {**os.environ, **h.env})) if path else None,
+                      daemons=h.pids)
 
     def close(self):
         for h in filter(None, (self.hadoop, self.durable)):
@@ -147,38 +146,82 @@ class GetRemote(Get):
     options, floor, floor_name = ("-D", "dfs.client.read.shortcircuit=false"), "tcp", "floor: TCP"
 
 
-class OnMooseFS(Theirs):
-    """The floor's program on a mounted MooseFS, which is started for the first round."""
+class PutSmall(Ours):
+    """A contestant: a directory of small files put into a new one by 8 threads, from the shell to the prompt."""
 
-    def __init__(self, name, syncs, words):
+    def __init__(self, name, cluster, source, files):
+        super().__init__(name, cluster, ["dfs", "put", "-d", "-t", "8", source, "/"])
+        self.source, self.files, self.number = source, files, 0
+
+    def run(self):
+        self.number += 1
+        self.words[-1] = f"/small{self.number}"
+        sample = super().run()
+        sample.extra["files_s"] = self.files / sample.wall
+        return sample
+
+    def result(self):
+        """There is nothing to compare with but what was put."""
+        put = hashlib.md5()
+        for name in sorted(os.listdir(self.source)):
+            with open(os.path.join(self.source, name), "rb") as f:
+                put.update(f.read())
+        if digest([program("dfs"), "cat", self.words[-1] + "/*"], self.cluster.env()) != put.hexdigest():
+            raise RuntimeError(f"{self.name}: what dfs cat reads of {self.words[-1]} is not what was put")
+        return None
+
+
+class WriteSmall(Theirs):
+    """A contestant: the floor's program, in a new directory each time."""
+
+    def __init__(self, name, folder, files, copies, daemons=None):
+        super().__init__(name, [], daemons=daemons)
+        self.folder, self.files, self.copies, self.number = folder, files, copies, 0
+
+    def run(self):
+        self.number += 1
+        self.args = [inputs.floor("files"), "small", os.path.join(self.folder, f"small{self.number}"), "8", str(self.files), "4096",
+                     str(self.copies)]
+        return super().run()
+
+
+class OnMooseFS(WriteSmall):
+    """The same on a mounted MooseFS, which is started for the first round."""
+
+    def __init__(self, name, syncs, files):
         self.fs = moosefs.MooseFS(syncs)
-        super().__init__(name, words(os.path.join(self.fs.folder, "small")), before=self.begin)
+        super().__init__(name, self.fs.folder, files, 1, self.fs.pids)
 
-    def begin(self):
+    def run(self):
         if not self.fs.processes:
             self.fs.start()
-        shutil.rmtree(os.path.join(self.fs.folder, "small"), ignore_errors=True)
+        return super().run()
 
 
 class SmallFiles(Row):
+    """Nothing is deleted before the end: for minutes a create on ext4 looks at each inode that was, whoever deleted it."""
     name, what, replicas = "smallfiles", "files of 4 KB a second, 8 writers, three replicas", 3
     figures, more_is_better = ("files_s",), True
 
     def contestants(self, o):
+        self.folder = inputs.scratch(f"small-{os.getpid()}")
         self.start(o)
-        n, folder = max(80, int(10000 * o.scale)), inputs.scratch("small")
-        shutil.rmtree(folder, ignore_errors=True)
-        all_of = [self.ours("millrace", "dfs", "bench", "-json", "-t", "8", "-files", str(n), "small",
-                            figures={"files_s": r'"put".*"per_second": ([0-9.]+)'}),
-                  Theirs("floor: three durable files", [inputs.floor("files"), "small", folder, "8", str(n), "4096", "3"],
-                         before=lambda: shutil.rmtree(folder, ignore_errors=True))]
+        n = max(80, int(10000 * o.scale))
+        source = os.path.join(self.folder, "source")
+        os.makedirs(source)
+        for i in range(n):
+            with open(os.path.join(source, f"f{i}"), "wb") as f:
+                f.write(i.to_bytes(8, "little") * 512)
+        all_of = [PutSmall("millrace", self.cluster, source, n), WriteSmall("floor: three durable files", self.folder, n, 3)]
         if self.hadoop:
             all_of.append(self.theirs("HDFS Java client", self.hadoop.java("Files", "small", "/s", 8, max(80, n // 20), 4096)))
-            self.others = [OnMooseFS(name, syncs, lambda where: [inputs.floor("files"), "small", where, "8", str(max(80, n // 5)),
-                                                                   "4096", "1"])
-                           for name, syncs in (("MooseFS", False), ("MooseFS, syncs later", True))]
+            self.others = [OnMooseFS("MooseFS", False, n), OnMooseFS("MooseFS, syncs later", True, n)]
             all_of += self.others
         return all_of
+
+    def close(self):
+        super().close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Ls(Row):

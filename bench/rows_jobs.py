@@ -41,7 +41,7 @@ class HadoopJob(Command):
         self.h = h
         settings = {"mapreduce.job.reduces": options.threads, "mapreduce.job.running.map.limit": options.threads}
         super().__init__("Hadoop", h.examples(example, "/in", "/out", yarn=True, settings=settings), normal=normal, env=h.env,
-                         before=lambda: h.dfs("-rm", "-r", "-f", "-skipTrash", "/out"))
+                         daemons=h.pids, before=lambda: h.dfs("-rm", "-r", "-f", "-skipTrash", "/out"))
 
     def result(self):
         return self.normal(self.h.dfs("-cat", "/out/part-*"))

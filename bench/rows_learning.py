@@ -2,12 +2,11 @@
 import os
 import re
 import statistics
-import time
 
 import inputs
 import peers
 from cluster import JOBS, Measured
-from measure import Command, Peak, Sample, cpu_of
+from measure import Command, Watch
 from rows_jobs import Row, SparkCommand
 
 
@@ -22,17 +21,16 @@ class Training:
         self.number += 1
         self.target = f"/models/{os.path.basename(self.job)}-{self.name.replace(' ', '-')}-{self.number}"
         self.cluster.stop()
-        began = time.monotonic()
+        watch = Watch()
         self.cluster.start()
-        pids = self.cluster.pids()
-        cpu, peak = cpu_of(pids), Peak(self.cluster.pids).start()
+        watch.roots += self.cluster.daemons()
         r = self.cluster.mr("run", self.job, "-input", "/in/data", "-output", self.target, *self.args, check=False, timeout=3600)
-        wall, rss = time.monotonic() - began, peak.stop()
+        sample = watch.stop()
         if r.returncode:
             raise RuntimeError(f"{self.name}: {r.stdout[-2000:]}{r.stderr[-2000:]}")
         took = [float(v) for v in re.findall(rf"^{self.figure} \d+ .*seconds (\S+)$", r.stdout, re.M)]
-        return Sample(wall, cpu_of(self.cluster.pids()) - cpu, rss,
-                      extra={self.figure: statistics.median(took[1:] or took), "first": took[0]})
+        sample.extra = {self.figure: statistics.median(took[1:] or took), "first": took[0]}
+        return sample
 
     def result(self):
         return self.result_file(self.cluster.dfs("cat", f"{self.target}/{'A' if 'kmeans' in self.job else 'model'}.txt").stdout)

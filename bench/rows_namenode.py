@@ -8,7 +8,7 @@ import subprocess
 import time
 
 from inputs import CACHE, TOP, scratch
-from measure import Sample, cpu_of, figures
+from measure import Sample, Watch, cpu_of, figures
 
 BUILD = os.path.join(TOP, "build")
 
@@ -70,15 +70,16 @@ class Load:
 
     def run(self):
         self.number += 1
-        cpu, began = cpu_of([self.pid]), time.monotonic()
+        watch = Watch([self.pid])
         r = subprocess.run([program("nn_load"), self.address, str(self.callers), str(self.seconds), f"/load{self.number}",
                             str(self.pid)], env={**os.environ, "HADOOP_USER_NAME": self.user}, capture_output=True, text=True)
+        sample = watch.stop()
         if r.returncode:
             raise RuntimeError(f"{self.name}: {r.stdout}{r.stderr}")
-        said = figures(r.stdout)
+        sample.extra = said = figures(r.stdout)
         for phase in ("create", "stat", "open", "rename", "delete"):    # what a noisy machine does not change
             said[phase + "_per_cpu_s"] = 1e6 / max(said[phase + "_cpu_us"], 0.1)
-        return Sample(time.monotonic() - began, cpu_of([self.pid]) - cpu, status(self.pid, "VmRSS"), extra=said)
+        return sample
 
     def result(self):
         return None

@@ -8,7 +8,7 @@ import inputs
 import peers
 from cluster import Measured
 from harness import BIN
-from measure import Sample
+from measure import Watch
 from rows_jobs import Row, SparkCommand
 
 
@@ -38,9 +38,11 @@ class Repeated:
         return took
 
     def run(self):
-        began = time.monotonic()
+        watch = Watch(None)
         took = self.by_driver() if self.driver else self.by_shell()
-        return Sample(time.monotonic() - began, extra=percentiles(took[len(took) // 10:]))
+        sample = watch.stop()
+        sample.extra = percentiles(took[len(took) // 10:])
+        return sample
 
     def result(self):
         return None
