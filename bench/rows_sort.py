@@ -33,9 +33,9 @@ class Sort(Row):
         c = self.started(source)
         out = inputs.scratch
         args = ["-input", "/in/data", "-D", f"mapreduce.job.reduces={o.threads}", *self.options_of_job(o)]
-        all_of = [Job("millrace", c, "terasort.so", args, digest),
-                  Command("floor", [inputs.floor(self.floor), str(o.threads), source, out("floor-sort"), *self.floor_options(o)],
-                          out("floor-sort"), digest)]
+        floor = [inputs.floor(self.floor), str(o.threads), source, out("floor-sort"), *self.floor_options(o)]
+        all_of = [Job("millrace", c, "terasort.so", args, digest), Command("floor", floor, out("floor-sort"), digest),
+                  Command("floor, output synced", ["sh", "-c", '"$@" && sync -d "$4"', "sh", *floor], out("floor-sort"), digest)]
         if not o.no_peers:
             all_of += [Command("GNU sort", ["sort", f"--parallel={o.threads}", "-S", self.gnu_memory(o), "-T", inputs.CACHE,
                                             "-o", out("gnu-sort"), source], out("gnu-sort"), digest, env={"LC_ALL": "C"})]
