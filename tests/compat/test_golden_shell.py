@@ -159,9 +159,11 @@ class Player:
             self.wait_for_three_corrupt("/t/bad")
 
     def wait_for_three_corrupt(self, path):
-        """What a reader found stands in the roster as a suspicion until the DataNode has looked at its replica."""
+        """What a reader found stands in the roster as a suspicion until the DataNode has looked at its replica; lists and
+        counts follow the roster a moment later."""
         end = time.monotonic() + 60
-        while self.run(["fsck", path, "-files", "-blocks", "-replicaDetails"])[1].count(b"(CORRUPT)") < 3:
+        while (self.run(["fsck", path, "-files", "-blocks", "-replicaDetails"])[1].count(b"(CORRUPT)") < 3
+               or path.encode() not in self.run(["fsck", "/", "-list-corruptfileblocks"])[1]):
             if time.monotonic() > end:
                 raise SystemExit(f"the three replicas of the first block of {path} are not all known to be corrupt after 60 s")
 
