@@ -38,7 +38,6 @@ public class Files {
         byte[] b = new byte[bytes];
         Thread[] all = new Thread[threads];
         Exception[] failed = new Exception[1];
-        fs.delete(new Path(dir), true);
         fs.mkdirs(new Path(dir));
         long began = System.nanoTime();
         for (int t = 0; t < threads; t++) {
@@ -72,8 +71,9 @@ public class Files {
             s = get(new Path(a[1]));
         } else {
             int files = Integer.parseInt(a[3]), threads = Integer.parseInt(a[2]), bytes = Integer.parseInt(a[4]);
-            small(a[1], threads, Math.max(1, files / 10), bytes);
-            s = small(a[1], threads, files, bytes);
+            String dir = a[1] + System.currentTimeMillis();
+            small(dir + "/warm-up", threads, Math.max(1, files / 10), bytes);
+            s = small(dir, threads, files, bytes);
             System.out.println("files_s " + files / s);
         }
         System.out.println("seconds " + s);
