@@ -67,7 +67,7 @@ count_loaded(struct jt_attempt *a, const struct jt_now *now)
             jt_task_set_state(t, TASK_RUNNING, now);
         break;
     case ATTEMPT_SUCCEEDED:
-        t->winner = a;
+        t->winner = t->last_won = a;
         jt_task_set_state(t, TASK_DONE, now);
         break;
     case ATTEMPT_FAILED:

@@ -301,7 +301,7 @@ jt_attempt_set_state(struct jt_attempt *a, unsigned state, const struct jt_now *
         a->ended_ms = now->wall_ms;
     }
     if (state == ATTEMPT_SUCCEEDED)
-        t->winner = a;
+        t->winner = t->last_won = a;
     else if (t->winner == a)
         t->winner = NULL;
     if (state == ATTEMPT_FAILED) {
@@ -469,6 +469,8 @@ jt_job_counters(const struct jt_job *j, struct jt_counters *ret)
 
         if (a == NULL)
             DL_SEARCH_SCALAR(t->attempts, a, state, ATTEMPT_RUNNING);
+        if (a == NULL)
+            a = t->last_won;
         if (a != NULL)
             jt_counters_add(ret, &a->counters);
     }

@@ -70,6 +70,7 @@ struct jt_task {
     uint32_t failures;
     uint64_t pending_ms;                /* mono: since when it waits for a slot */
     struct jt_attempt *attempts, *winner;
+    struct jt_attempt *last_won;        /* the winner, or the one before its output was lost: reduces may have taken that */
     struct jt_place **homes;            /* machines with its input, best first; the job's */
     size_t home_count;
     struct jt_place *kept;              /* machine that has its columns in memory, from the driver's last job; NULL none */

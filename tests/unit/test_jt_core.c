@@ -321,6 +321,35 @@ START_TEST(output_that_its_tracker_does_not_have_is_made_again_at_once)
 }
 END_TEST
 
+START_TEST(counters_of_a_map_count_when_its_output_is_lost_after_the_reduce_has_it)
+{
+    JtCounter row = JT_COUNTER__INIT, *rows[] = { &row };
+    struct jt_counters sum = { 0 };
+    struct jt_world w;
+    struct jt_job *j;
+    struct jt_attempt *map;
+
+    world_init(&w);
+    world_register(&w, 0, NULL, 0, NULL, 0);
+    j = world_submit(&w, 1, 1, "0");
+    world_step(&w);
+    map = world_attempt(j, true, 0);
+    world_end(&w, map, OK);
+    row.name = "MAP_INPUT_RECORDS";
+    row.value = 7;
+    jt_counters_set(&map->counters, rows, 1);
+    world_step(&w);
+    report_lost(&w, world_attempt(j, false, 0), map, true);
+    world_end(&w, world_attempt(j, false, 0), OK);
+    ck_assert_uint_eq(j->state, JOB_COMMITTING);
+    ck_assert_ptr_null(j->maps[0].winner);
+    jt_job_counters(j, &sum);
+    ck_assert_int_eq(jt_counters_get(&sum, "MAP_INPUT_RECORDS"), 7);
+    jt_counters_fini(&sum);
+    world_fini(&w);
+}
+END_TEST
+
 START_TEST(output_that_cannot_be_reached_is_made_again_after_three_reports)
 {
     struct jt_world w;
@@ -403,6 +432,7 @@ suite_jt_core(void)
     tcase_add_test(t, silent_tracker_is_lost_and_its_maps_run_again_elsewhere);
     tcase_add_test(t, time_in_which_the_jobtracker_did_not_run_makes_no_tracker_lost);
     tcase_add_test(t, output_that_its_tracker_does_not_have_is_made_again_at_once);
+    tcase_add_test(t, counters_of_a_map_count_when_its_output_is_lost_after_the_reduce_has_it);
     tcase_add_test(t, output_that_cannot_be_reached_is_made_again_after_three_reports);
     tcase_add_test(t, commit_that_failed_for_now_is_tried_again);
     tcase_add_test(t, tracker_with_an_old_epoch_has_to_register);
